@@ -1,0 +1,67 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BASE := $(VENV)/.installed-base
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help venv predict test test-slow bench lint format claims validate figures notebooks clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+# Two stamps: the package alone is enough to predict; the tools are installed when they are needed.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(BASE): pyproject.toml | $(BIN)/python
+	$(PIP) install -e .
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	$(PIP) install -e ".[dev]"
+	@touch $(BASE) $@
+
+venv: $(DEV)  ## make .venv with the package and all tools
+
+predict: $(BASE)  ## predict the capture of 1.27 Mpps of 64-byte frames, with reasons
+	$(BIN)/capmodel predict --rate 1.27e6 --size 64 --backend pf_packet --reasons
+
+test: lint  ## check style and types, run the tests
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(DEV)  ## run the tests that take long
+	$(BIN)/python -m pytest -n 2 -m slow
+
+lint: $(DEV)  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV)  ## put the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV)  ## measure speed and accuracy
+	$(BIN)/python -m benchmarks
+
+claims: $(BASE)  ## evaluate the claims of the literature
+	$(BIN)/capmodel claims
+
+validate: $(BASE)  ## compare predictions with published measurements
+	$(BIN)/capmodel validate
+
+figures: $(DEV)  ## draw the figures of the paper
+	$(BIN)/python paper/figures.py
+
+notebooks: $(DEV)  ## execute the examples into notebooks
+	@mkdir -p notebooks
+	@set -e; for script in examples/*.py; do \
+		$(BIN)/jupytext --to ipynb --execute --output notebooks/$$(basename $$script .py).ipynb $$script; \
+	done
+
+clean:  ## remove what the other targets made, except committed results
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find capmodel tests benchmarks tools examples -name __pycache__ -type d -prune -exec rm -rf {} + \
+		2>/dev/null || true

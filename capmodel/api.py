@@ -1,0 +1,218 @@
+"""`predict`: one call from workload to loss."""
+
+from __future__ import annotations
+
+import warnings as python_warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capmodel.application import Application, load_application, own_work
+from capmodel.assemble import Choices, assemble
+from capmodel.backend import Backend, load_backend
+from capmodel.machine import Machine, load_machine
+from capmodel.path import CapturePath
+from capmodel.prediction import Prediction
+from capmodel.quantities import format_rate, parse_buffer, parse_duration, parse_slots
+from capmodel.solvers import solve
+from capmodel.workload import Bursts, Workload
+
+DEFAULT_MACHINE = "braun_amd"
+DEFAULT_APPLICATION = "tcpdump"
+
+
+def predict(
+    rate: float | str,
+    size: float | str | dict[Any, float] = 64,
+    backend: str = "pf_packet",
+    machine: str | Path | Machine = DEFAULT_MACHINE,
+    application: str | Application | None = None,
+    *,
+    work: float | str | tuple[Any, Any] | None = None,
+    pinning: str | None = None,
+    ring: int | str | None = None,
+    buffer: str | None = None,
+    consumers: int = 1,
+    arrivals: str | Bursts = "cbr",
+    duration: float | str = "100s",
+    threshold: int | None = None,
+    timeout: float | str | None = None,
+    sleep: float | str | None = None,
+    nic: str | None = None,
+    driver: str | None = None,
+    jumbo: bool = False,
+    solver: str | None = None,
+) -> Prediction:
+    """Predict what a capture set-up loses, where, and why.
+
+    Parameters
+    ----------
+    rate : float or str
+        Offered packets per second [1/s]; or ``"1.27Mpps"``; or a wire rate such as
+        ``"1Gbit/s"``, which counts 20 bytes of preamble and gap per frame.
+    size : float, str or mapping
+        Frame size [B], checksum included, 64 to 9216; ``"imix"``; or sizes mapped to shares.
+    backend : str
+        A mechanism, see ``capmodel backends``.
+    machine : str, Path or Machine
+        A machine, see ``capmodel machines``, or a TOML file of your own.
+    application : str or Application, optional
+        ``"tcpdump"`` (the default), ``"packzip:0"`` to ``"packzip:9"``, ``"sink"``.
+    work : float, str or pair, optional
+        The application's own time instead of a named one: seconds per packet, or a pair (per
+        packet, per byte).
+    pinning : {"split", "same", "auto"}, optional
+        Kernel and consumer on different cores (the default where there are two), on one, or left
+        to the scheduler.
+    ring : int or str, optional
+        Receive descriptors [slots]; default: the card's.
+    buffer : str, optional
+        Memory between kernel and consumer: ``"2MiB"`` or ``"4096 slots"``; default: the backend's.
+    consumers : int
+        Capture processes that each receive every packet.
+    arrivals : str or Bursts
+        ``"cbr"``, ``"poisson"``, or ``"bursts(on=10ms,off=90ms)"``.
+    duration : float or str
+        Length of the run [s].
+    threshold, timeout, sleep : optional
+        For backends that have them: signal after so many packets, or after so long [s]; sleep so
+        long [s] instead of waiting.
+    nic : str, optional
+        One of the machine's cards.
+    driver : str, optional
+        Driver mode instead of the backend's: ``napi``, ``interrupt``, ``moderated``, ``polling``,
+        ``thread``.
+    jumbo : bool
+        Allow frames above 9216 bytes.
+    solver : str, optional
+        A solver by name; default: the first that accepts the path.
+
+    Returns
+    -------
+    Prediction
+        Captured share, loss and drops by stage, wakeups, core time, sojourn time, an interval, the
+        reasons (``explain()``) and the sources (``references()``).
+
+    Raises
+    ------
+    ValueError, TypeError
+        One sentence that names the argument, what it got and what is allowed.
+
+    Warns
+    -----
+    UserWarning
+        If the rate exceeds the wire speed of the card.
+
+    Notes
+    -----
+    Defaults are those of Braun et al., IMC 2010: their AMD machine, tcpdump, constant bit rate,
+    100 s. The error of the answer has two parts: the machine's costs (the interval) and the
+    solver's approximation (``accuracy``).
+
+    Examples
+    --------
+    >>> light = predict(rate=1.27e6, size=64, backend="pf_packet")
+    >>> busier = predict(rate=1.27e6, size=64, backend="pf_packet", work="600ns")
+    >>> busier.captured > light.captured
+    True
+    """
+    workload = Workload.from_user(rate, size, arrivals, duration, jumbo=jumbo)
+    chosen = _application(application, work)
+    mechanism = load_backend(_text(backend, "backend"))
+    rig = load_machine(machine)
+    choices = _choices(
+        pinning, ring, buffer, consumers, threshold, timeout, sleep, nic, driver, mechanism
+    )
+    path = assemble(workload, chosen, mechanism, rig, choices)
+    solution = solve(path, solver)
+    inputs = {
+        "rate": rate, "size": size, "backend": backend, "machine": rig.name,
+        "application": chosen.name, "work": work, "pinning": path.cores.pinning, "ring": ring,
+        "buffer": buffer, "consumers": consumers, "arrivals": str(arrivals), "duration": duration,
+        "threshold": threshold, "timeout": timeout, "sleep": sleep, "nic": nic, "driver": driver,
+    }  # fmt: skip
+    notes = _validity(workload, mechanism, rig, choices, path)
+    for text in notes:
+        if text.startswith("rate"):
+            python_warnings.warn(text, UserWarning, stacklevel=2)
+    return Prediction(
+        inputs, workload, chosen, mechanism, rig, choices, path, solution,
+        (*notes, *solution.notes),
+    )  # fmt: skip
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a name, got {value!r}")
+    return value
+
+
+def _application(application: str | Application | None, work: Any) -> Application:
+    if work is not None and application is not None:
+        raise ValueError(
+            f"application and work exclude each other, got application={application!r} "
+            f"and work={work!r}"
+        )
+    if work is not None:
+        return own_work(work, snaplen=load_application(DEFAULT_APPLICATION).snaplen)
+    return load_application(DEFAULT_APPLICATION if application is None else application)
+
+
+def _choices(
+    pinning: Any, ring: Any, buffer: Any, consumers: Any, threshold: Any, timeout: Any,
+    sleep: Any, nic: Any, driver: Any, backend: Backend,
+) -> Choices:  # fmt: skip
+    return Choices(
+        pinning=pinning,
+        ring=None if ring is None else _count(ring, "ring"),
+        buffer=None if buffer is None else parse_buffer(buffer, name="buffer"),
+        consumers=_count(consumers, "consumers"),
+        threshold=None if threshold is None else _count(threshold, "threshold"),
+        timeout=None if timeout is None else _seconds(timeout, "timeout"),
+        sleep=None if sleep is None else _seconds(sleep, "sleep"),
+        nic=nic,
+        driver=driver,
+    )
+
+
+def _count(value: Any, name: str) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim > 0:
+        return np.asarray([parse_slots(item.item(), name=name) for item in value], dtype=np.float64)
+    return float(parse_slots(value, name=name))
+
+
+def _seconds(value: Any, name: str) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim > 0:
+        return np.asarray([parse_duration(float(item), name=name) for item in value])
+    return parse_duration(value, name=name)
+
+
+def _validity(
+    workload: Workload, backend: Backend, machine: Machine, choices: Choices, path: CapturePath
+) -> tuple[str, ...]:
+    """What the reader should know before believing the numbers."""
+    notes = []
+    nic = choices.nic or machine.default_nic
+    key = f"nic.{nic}.wire_rate"
+    if key in machine and np.any(workload.bit_rate > machine.value(key) * (1.0 + 1e-9)):
+        most = machine.value(key) / ((float(np.min(workload.mean_size)) + 20.0) * 8.0)
+        notes.append(
+            f"rate {format_rate(float(np.max(workload.rate)))} exceeds the wire speed of {nic}, "
+            f"{format_rate(most)} at this frame size"
+        )
+    wakeup, capacity = path.wakeup, path.buffer.capacity
+    never = np.asarray(wakeup.threshold) > capacity
+    if np.any(never & np.isinf(np.asarray(wakeup.timeout, dtype=np.float64))):
+        notes.append("threshold exceeds the buffer and there is no timeout: the consumer never wakes")
+    backlog = np.asarray(wakeup.latency) / np.maximum(path.kernel.cost, 1e-12)
+    if path.buffer.kind == "slots" and np.any(np.asarray(capacity) < 4.0 * backlog):
+        notes.append(
+            "the buffer is of the size of the backlog that one wakeup leaves: random delays "
+            "cost more than the closed form says"
+        )
+    if np.any(np.asarray(choices.consumers) > 3):
+        notes.append("more than three processes on one core: the mean field may be 15 % off")
+    if np.any(np.asarray(workload.duration) * np.asarray(workload.rate) < 1e4):
+        notes.append("a run of fewer than 10,000 packets varies by more than the model says")
+    return tuple(notes)

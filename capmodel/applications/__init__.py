@@ -1,0 +1,1 @@
+"""What capture programs do with a packet, one TOML each."""

@@ -1,0 +1,330 @@
+"""Names and numbers in, one :class:`CapturePath` out: the only place where costs are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from capmodel.application import Application
+from capmodel.backend import Backend, StageCosts
+from capmodel.errors import unknown_choice
+from capmodel.machine import Machine
+from capmodel.path import (
+    DRIVER_MODES,
+    PINNINGS,
+    Buffer,
+    CapturePath,
+    Consumer,
+    Cores,
+    Driver,
+    Kernel,
+    Number,
+    Wakeup,
+)
+from capmodel.quantities import BufferSize
+from capmodel.workload import Workload
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the caller decides beyond workload, application, backend and machine.
+
+    None leaves a choice to the backend, the machine, or (for `pinning`) to split where there is
+    more than one core.
+    """
+
+    pinning: str | None = None
+    ring: Number | None = None
+    buffer: BufferSize | None = None
+    capacity: Number | None = None
+    consumers: Number = 1
+    threshold: Number | None = None
+    timeout: Number | None = None
+    sleep: Number | None = None
+    nic: str | None = None
+    driver: str | None = None
+
+
+def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
+    """Refuse what backend or machine cannot do, naming the argument.
+
+    Raises
+    ------
+    ValueError
+        One sentence.
+    """
+    pinning = choices.pinning
+    if pinning is not None and pinning not in PINNINGS:
+        raise unknown_choice("pinning", pinning, PINNINGS)
+    if pinning in ("split", "auto") and machine.cores < 2:
+        raise ValueError(
+            f'pinning must be "same" on machine {machine.name!r}, which has one core, got {pinning!r}'
+        )
+    for knob in ("threshold", "timeout", "sleep"):
+        if getattr(choices, knob) is not None and knob not in backend.knobs:
+            allowed = ", ".join(sorted(backend.knobs)) or "none"
+            raise ValueError(
+                f"{knob} does not apply to backend {backend.name!r} "
+                f"(policy {backend.waiting.policy}); its knobs are: {allowed}"
+            )
+    if backend.on_full == "block" and choices.consumers is not None and np.any(
+        np.asarray(choices.consumers) != 1
+    ):
+        raise ValueError(f"consumers must be 1 for the channel {backend.name!r}")
+    if choices.nic is not None and choices.nic not in machine.cards:
+        raise unknown_choice(f"nic of machine {machine.name!r}", choices.nic, machine.cards)
+    if choices.driver is not None and choices.driver not in DRIVER_MODES:
+        raise unknown_choice("driver", choices.driver, DRIVER_MODES)
+
+
+def needed_primitives(backend: Backend, application: Application) -> tuple[str, ...]:
+    """Names of the machine costs that a backend and an application charge."""
+    found: list[str] = []
+    for stage in (backend.kernel, backend.consumer):
+        found += [*stage.once, *stage.per_consumer, *([stage.copy] if stage.copy else [])]
+    waiting = backend.waiting
+    optional = (waiting.poll, waiting.contention, waiting.spin_call)
+    found += [name for name in optional if name]
+    if waiting.policy not in ("spin", "sleep") and waiting.signal:
+        found.append(waiting.signal)
+    return tuple(dict.fromkeys([*found, *application.primitives]))
+
+
+def _total(machine_values: Mapping[str, Any], backend: Backend, stage: str) -> Any | None:
+    return machine_values.get(f"totals.{backend.name}.{stage}")
+
+
+def _stage_cost(
+    costs: StageCosts, values: Mapping[str, Any], processes: Number, captured: Any, split: bool
+) -> tuple[Any, Any]:
+    """Cost per packet [s] of a stage, and the part of it that each process's socket adds."""
+    once = sum((values[name] for name in costs.once), start=np.float64(0.0))
+    each = sum((values[name] for name in costs.per_consumer), start=np.float64(0.0))
+    if costs.copy:
+        each = each + values[costs.copy] * captured
+    if split and costs.shared_lines and "cache_line_transfer" in values:
+        once = once + costs.shared_lines * values["cache_line_transfer"]
+    return once + processes * each, processes * each
+
+
+def _slots(backend: Backend, amount: BufferSize, captured: Any) -> tuple[Any, Any]:
+    """Packets that an amount of buffer holds, and bytes per packet in it."""
+    rule = backend.buffer
+    raw = captured + rule.header
+    slot = np.maximum(np.ceil(np.asarray(raw, dtype=np.float64) / rule.align) * rule.align, 1.0)
+    if amount.unit == "slots":
+        return np.asarray(amount.amount, dtype=np.float64), slot
+    return np.floor(amount.amount / slot), slot
+
+
+def _buffer(backend: Backend, choices: Choices, application: Application, workload: Workload) -> tuple[Buffer, Any]:
+    """The buffer in packets, and its memory [bytes]."""
+    rule = backend.buffer
+    snaplen = application.snaplen
+    captured = snaplen if rule.fixed_slot and rule.kind == "slots" else workload.mean_captured(snaplen)
+    amount = choices.buffer if choices.buffer is not None else rule.default
+    capacity, slot = _slots(backend, amount, captured)
+    if choices.capacity is not None:
+        capacity = np.asarray(choices.capacity, dtype=np.float64)
+    _refuse_empty(capacity, amount, slot)
+    memory = capacity * slot
+    if rule.kind == "double":
+        block = np.maximum(np.floor(capacity / 2.0), 1.0)
+        return Buffer(2.0 * block, "double", block, 2.0), memory
+    if rule.kind == "blocks":
+        assert rule.block is not None
+        block_bytes = rule.block.amount if rule.block.unit == "bytes" else rule.block.amount * slot
+        block = np.maximum(np.floor(block_bytes / slot), 1.0)
+        # a request smaller than a block is rounded up to one
+        blocks = np.maximum(np.floor(memory / block_bytes), 1.0)
+        retire = choices.timeout if choices.timeout is not None else (rule.retire or np.inf)
+        return Buffer(block * blocks, "blocks", block, blocks, retire), blocks * block_bytes
+    return Buffer(capacity, rule.kind), memory
+
+
+def _refuse_empty(capacity: Any, amount: BufferSize, slot: Any) -> None:
+    if np.any(np.asarray(capacity) < 1.0):
+        raise ValueError(
+            f"buffer must hold at least one packet of {float(np.max(slot)):.0f} bytes, got {amount}"
+        )
+
+
+def _cache_penalty(values: Mapping[str, Any], memory: Any) -> Any:
+    """Extra time per packet of a ring that outgrows caches and TLB [s].
+
+    A ring is written and read in a circle: every slot is touched again only after all others, so
+    it misses once the ring exceeds the reach; the share of misses grows over one more reach.
+    """
+    if "large_buffer_miss" not in values:
+        return 0.0
+    reach = values["cache_reach"]
+    return values["large_buffer_miss"] * np.clip((memory - reach) / reach, 0.0, 1.0)
+
+
+def _driver(backend: Backend, values: Mapping[str, Any], nic: str, mode: str) -> Driver:
+    return Driver(
+        mode,
+        interrupt_cost=values.get("interrupt", 0.0),
+        throttle=values.get(f"nic.{nic}.throttle", np.inf),
+        tick=values.get("poll_tick", np.inf),
+        budget=values.get("poll_budget", np.inf),
+    )
+
+
+def _wakeup(
+    backend: Backend, values: Mapping[str, Any], choices: Choices, split: bool, fill_time: Any
+) -> Wakeup:
+    waiting = backend.waiting
+    threshold = waiting.threshold if choices.threshold is None else choices.threshold
+    timeout = waiting.timeout if choices.timeout is None else choices.timeout
+    sleep = waiting.sleep if choices.sleep is None else choices.sleep
+    policy = waiting.policy
+    if choices.sleep is not None:
+        policy = "sleep"
+    signal = values[waiting.signal] if waiting.signal and waiting.signal in values else 0.0
+    latency = values.get("wakeup_latency", 0.0)
+    if not split:
+        signal = values.get("local_wakeup", signal)
+        latency = 0.0
+    poll = values[waiting.poll] if waiting.poll else 0.0
+    if policy == "sleep" and waiting.policy != "sleep":
+        poll = values.get("sleep_call", poll)
+    if sleep == "adaptive":
+        sleep = 0.5 * fill_time
+    spin = waiting.spins * values[waiting.spin_call] if waiting.spin_call else 0.0
+    if policy == "block":
+        # the kernel signals when it closes a block; the block itself is the threshold
+        threshold, timeout = 1.0, None
+    return Wakeup(
+        policy,
+        cost=signal,
+        latency=latency,
+        poll_cost=poll,
+        switch_cost=values.get("context_switch", 0.0),
+        threshold=threshold,
+        timeout=np.inf if timeout is None else timeout,
+        sleep=0.0 if sleep is None else sleep,
+        spin=spin,
+        contention=values[waiting.contention] if waiting.contention else 0.0,
+    )
+
+
+def assemble(
+    workload: Workload,
+    application: Application,
+    backend: Backend,
+    machine: Machine,
+    choices: Choices,
+    values: Mapping[str, Any] | None = None,
+) -> CapturePath:
+    """The capture path of a workload on a machine.
+
+    Parameters
+    ----------
+    workload, application, backend, machine : Workload, Application, Backend, Machine
+        What is offered, what is done with it, by which mechanism, at which costs.
+    choices : Choices
+        Pinning, sizes and policy settings.
+    values : mapping, optional
+        Costs in SI instead of the machine's point values; arrays make the path a whole sample.
+
+    Returns
+    -------
+    CapturePath
+
+    Raises
+    ------
+    ValueError
+        If machine and backend do not fit; the message names the cost that is missing.
+    """
+    check_choices(backend, machine, choices)
+    costs = machine.values() if values is None else values
+    totals = f"totals.{backend.name}.kernel" in costs
+    if not totals:
+        for name in needed_primitives(backend, application):
+            if name not in costs:
+                raise ValueError(
+                    f"machine {machine.name!r} has no cost {name!r}, which backend "
+                    f"{backend.name!r} with application {application.name!r} needs"
+                )
+    pinning = choices.pinning or ("split" if machine.cores > 1 else "same")
+    if pinning == "auto":
+        alternatives = tuple(
+            _placed(workload, application, backend, machine, choices, costs, place)
+            for place in ("same", "split")
+        )
+        cores = Cores(
+            "auto",
+            leave_same=costs.get("leave_same", 1.0),
+            leave_split=costs.get("leave_split", 1.0),
+        )
+        base = alternatives[1]
+        return CapturePath(
+            base.arrivals, base.kernel, base.buffer, base.consumer, base.wakeup, cores,
+            alternatives=alternatives,
+        )  # fmt: skip
+    return _placed(workload, application, backend, machine, choices, costs, pinning)
+
+
+def _placed(
+    workload: Workload,
+    application: Application,
+    backend: Backend,
+    machine: Machine,
+    choices: Choices,
+    values: Mapping[str, Any],
+    pinning: str,
+) -> CapturePath:
+    split = pinning == "split"
+    captured = workload.mean_captured(application.snaplen)
+    processes = choices.consumers
+    buffer, memory = _buffer(backend, choices, application, workload)
+    penalty = _cache_penalty(values, memory)
+
+    kernel_total = _total(values, backend, "kernel")
+    if kernel_total is not None:
+        kernel_cost, droppable = kernel_total, 0.0
+    else:
+        kernel_cost, droppable = _stage_cost(backend.kernel, values, processes, captured, split)
+    kernel_cost = kernel_cost + (penalty if backend.kernel.per_consumer else 0.0)
+    consumer_total = _total(values, backend, "consumer")
+    if consumer_total is not None:
+        read_cost = consumer_total
+    else:
+        read_cost, _ = _stage_cost(backend.consumer, values, 1, captured, split)
+    own = 0.0 if application.name == "sink" else _work(application, values, workload)
+    consumer_cost = read_cost + own + penalty
+
+    nic = choices.nic or machine.default_nic
+    ring = choices.ring if choices.ring is not None else values.get(f"nic.{nic}.ring", 256.0)
+    if buffer.kind == "ring":
+        buffer = Buffer(ring, "ring")
+    sender = np.asarray(workload.rate, dtype=np.float64)
+    wakeup = _wakeup(backend, values, choices, split, buffer.capacity / sender)
+    return CapturePath(
+        arrivals=workload.to_arrivals(),
+        kernel=Kernel(
+            ring,
+            kernel_cost,
+            np.maximum(kernel_cost - droppable, 0.0),
+            scv=values.get("kernel_scv", 0.0) if backend.kernel.once else 0.0,
+            driver=_driver(backend, values, nic, choices.driver or backend.driver),
+        ),
+        buffer=buffer,
+        consumer=Consumer(consumer_cost, 0.0, processes),
+        wakeup=wakeup,
+        cores=Cores(pinning, kernel_share=values.get("kernel_share", 1.0)),
+        on_full=backend.on_full,  # type: ignore[arg-type]  # checked when the backend was read
+        producer_startup=values.get("producer_startup", np.inf),
+    )
+
+
+def _work(application: Application, values: Mapping[str, Any], workload: Workload) -> Any:
+    """The application's own time, averaged over the frame sizes."""
+    return sum(
+        share * application.seconds(values, np.minimum(size, application.snaplen))
+        for size, share in workload.sizes
+    )

@@ -1,0 +1,218 @@
+"""A capture backend: which stages a packet crosses, who waits how, which costs are charged where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from capmodel.catalogue import expect, locate, names, read_toml
+from capmodel.errors import damaged_file
+from capmodel.path import BUFFER_KINDS, DRIVER_MODES, ON_FULL, WAIT_POLICIES
+from capmodel.quantities import BufferSize, parse_buffer
+from capmodel.references import reference
+
+FAMILIES = ("paper", "modern", "kernel", "channel")
+KNOBS = ("threshold", "timeout", "sleep", "buffer", "ring", "consumers")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a mechanism is described: a key of references.bib and a place in that work."""
+
+    source: str
+    locator: str
+
+
+@dataclass(frozen=True)
+class StageCosts:
+    """Costs that a stage charges, by the names of a machine's primitives.
+
+    `once` per packet; `per_consumer` per packet and capture process; `copy` names the cost per
+    captured byte (and process); `shared_lines` cache lines cross between the cores per packet.
+    """
+
+    once: tuple[str, ...] = ()
+    per_consumer: tuple[str, ...] = ()
+    copy: str | None = None
+    shared_lines: float = 0.0
+
+
+@dataclass(frozen=True)
+class BufferRule:
+    """Kind of buffer, its default size, and how many bytes one captured packet takes in it."""
+
+    kind: str
+    default: BufferSize
+    header: int = 0
+    align: int = 1
+    fixed_slot: bool = True
+    blocks: int = 1
+    block: BufferSize | None = None
+    retire: float | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How the consumer waits: policy, costs by name, and the policy's own defaults."""
+
+    policy: str
+    poll: str | None = None
+    signal: str | None = "wakeup"
+    contention: str | None = None
+    threshold: float = 1.0
+    timeout: float | None = None
+    sleep: float | str | None = None
+    spins: float = 0.0
+    spin_call: str | None = None
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One mechanism, as its TOML file declares it."""
+
+    name: str
+    title: str
+    family: str
+    kernel: StageCosts
+    consumer: StageCosts
+    waiting: Waiting
+    buffer: BufferRule
+    driver: str
+    on_full: str
+    knobs: frozenset[str]
+    sources: tuple[Source, ...]
+
+
+_TEXTS = (list,)
+_TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "kernel": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float)},
+    "consumer": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float)},
+    "waiting": {
+        "policy": str, "poll": str, "signal": str, "contention": str, "threshold": (int, float),
+        "timeout": (int, float), "sleep": (int, float, str), "spins": (int, float),
+        "spin_call": str,
+    },
+    "buffer": {
+        "kind": str, "default": str, "header": int, "align": int, "fixed_slot": bool,
+        "blocks": int, "block": str, "retire": (int, float),
+    },
+}  # fmt: skip
+_TOP: dict[str, type | tuple[type, ...]] = {
+    "title": str, "family": str, "extends": str, "driver": str, "on_full": str, "knobs": list,
+    "sources": list, "kernel": dict, "consumer": dict, "waiting": dict, "buffer": dict,
+}  # fmt: skip
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of all backends.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> "tpacket_v3" in backend_names()
+    True
+    """
+    return names("backends")
+
+
+@lru_cache(maxsize=None)
+def load_backend(name: str) -> Backend:
+    """The backend of that name.
+
+    Parameters
+    ----------
+    name : str
+        A name from :func:`backend_names`.
+
+    Returns
+    -------
+    Backend
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown (the message lists those that exist) or its file is damaged.
+
+    Examples
+    --------
+    >>> load_backend("pf_packet").waiting.policy
+    'poll'
+    """
+    path = locate("backends", name)
+    return _build(name, path, _merged(path))
+
+
+def _merged(path: Path) -> dict[str, Any]:
+    """A file's content over that of the backend it extends, table by table."""
+    own = read_toml(path)
+    expect(own, _TOP, path, "backend")
+    for table, allowed in _TABLES.items():
+        expect(own.get(table, {}), allowed, path, table)
+    if "extends" not in own:
+        return own
+    base = _merged(locate("backends", own["extends"]))
+    merged = {**base, **own}
+    for table in _TABLES:
+        inherited = base.get(table, {})
+        # another policy waits with other costs: nothing of the old one is kept but the signal
+        if table == "waiting" and own.get("waiting", {}).get("policy", "") != "":
+            inherited = {k: v for k, v in inherited.items() if k in ("signal", "poll")}
+        merged[table] = {**inherited, **own.get(table, {})}
+    return merged
+
+
+def _build(name: str, path: Path, raw: dict[str, Any]) -> Backend:
+    for key in ("title", "family", "kernel", "consumer", "waiting", "buffer", "sources"):
+        if key not in raw:
+            raise damaged_file(path, key, "missing")
+    choices = (
+        ("family", raw["family"], FAMILIES),
+        ("waiting.policy", raw["waiting"].get("policy"), WAIT_POLICIES),
+        ("buffer.kind", raw["buffer"].get("kind"), BUFFER_KINDS),
+        ("driver", raw.get("driver", "napi"), DRIVER_MODES),
+        ("on_full", raw.get("on_full", "drop"), ON_FULL),
+        *(("knobs", knob, KNOBS) for knob in raw.get("knobs", ())),
+    )
+    for where, got, options in choices:
+        if got not in options:
+            raise damaged_file(path, where, f"{got!r} is not one of {', '.join(options)}")
+    try:
+        sources = tuple(Source(**entry) for entry in raw["sources"])
+        for source in sources:
+            reference(source.source)
+        return Backend(
+            name=name,
+            title=raw["title"],
+            family=raw["family"],
+            kernel=_costs(raw["kernel"]),
+            consumer=_costs(raw["consumer"]),
+            waiting=Waiting(**raw["waiting"]),
+            buffer=_rule(raw["buffer"]),
+            driver=raw.get("driver", "napi"),
+            on_full=raw.get("on_full", "drop"),
+            knobs=frozenset(raw.get("knobs", ())),
+            sources=sources,
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise damaged_file(path, "content", str(error)) from None
+
+
+def _costs(raw: dict[str, Any]) -> StageCosts:
+    return StageCosts(
+        once=tuple(raw.get("once", ())),
+        per_consumer=tuple(raw.get("per_consumer", ())),
+        copy=raw.get("copy"),
+        shared_lines=float(raw.get("shared_lines", 0.0)),
+    )
+
+
+def _rule(raw: dict[str, Any]) -> BufferRule:
+    sizes = {
+        key: parse_buffer(raw[key], name=f"buffer.{key}") for key in ("default", "block") if key in raw
+    }
+    return BufferRule(**{**raw, **sizes})

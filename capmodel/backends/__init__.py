@@ -1,0 +1,1 @@
+"""Mechanisms, one TOML each: stages, wait and signal policy, and which costs are charged where."""

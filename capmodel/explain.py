@@ -1,0 +1,186 @@
+"""The reasons of a prediction in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from capmodel.application import own_work
+from capmodel.assemble import Choices, assemble
+from capmodel.backend import load_backend
+from capmodel.quantities import format_duration, format_rate, format_share
+from capmodel.solvers import solve
+
+if TYPE_CHECKING:
+    from capmodel.prediction import Prediction
+
+
+def explain(prediction: Prediction) -> str:
+    """What limits, who pays for wakeups, what would help.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        What is to be explained.
+
+    Returns
+    -------
+    str
+        Paragraphs of plain sentences, separated by blank lines.
+    """
+    parts = [_headline(prediction), _LIMITS[prediction.bottleneck](prediction)]
+    parts += [text for text in (_wakeups(prediction), _remedies(prediction)) if text]
+    parts.append(_certainty(prediction))
+    return "\n\n".join(parts)
+
+
+def _headline(p: Prediction) -> str:
+    return (
+        f"Of {format_rate(p.offered_rate)} offered, {format_rate(p.carried_rate)} "
+        f"({format_share(p.captured)}) reach {p.application.title}. "
+        f"{format_rate(p.drops['ring'])} are lost at the card's receive ring and "
+        f"{format_rate(p.drops['buffer'])} at the buffer."
+    )
+
+
+def _costs(p: Prediction) -> str:
+    return (
+        f"The kernel needs {format_duration(float(p.path.kernel.cost))} per packet without wakeups, "
+        f"the consumer {format_duration(float(p.path.consumer.cost))}."
+    )
+
+
+def _unsaturated(p: Prediction) -> str:
+    return f"Nothing is saturated. {_costs(p)}"
+
+
+def _kernel(p: Prediction) -> str:
+    return (
+        "The kernel's core is saturated: packets wait in the receive ring and overflow there; "
+        f"a larger buffer behind it cannot help. {_costs(p)}"
+    )
+
+
+def _consumer(p: Prediction) -> str:
+    return (
+        "The consumer is the slower side: its buffer stays full and it never sleeps, so wakeups "
+        f"cost nothing and the loss is that of its own work. {_costs(p)} At a constant rate a larger "
+        f"buffer only postpones the loss by {format_duration(_postponed(p))}."
+    )
+
+
+def _postponed(p: Prediction) -> float:
+    return float(p.path.buffer.capacity) / max(p.drops["buffer"], 1e-300)
+
+
+def _shared(p: Prediction) -> str:
+    return (
+        "Kernel and consumer share one core and the kernel goes first: past "
+        f"{format_rate(1.0 / float(p.path.kernel.cost + p.path.consumer.cost))} it takes packets from "
+        f"the card only to drop them at the full buffer. {_costs(p)}"
+    )
+
+
+def _buffer(p: Prediction) -> str:
+    return (
+        "The consumer stays away longer than the buffer can hold what arrives: it overflows "
+        f"although both cores have time to spare. {_costs(p)}"
+    )
+
+
+def _card(p: Prediction) -> str:
+    return (
+        "The driver looks at the card too seldom: more packets arrive between two looks than the "
+        f"receive ring holds. {_costs(p)}"
+    )
+
+
+_LIMITS: dict[str, Callable[[Prediction], str]] = {
+    "unsaturated": _unsaturated,
+    "kernel": _kernel,
+    "consumer": _consumer,
+    "shared core": _shared,
+    "buffer": _buffer,
+    "card": _card,
+}
+
+
+def _wakeups(p: Prediction) -> str:
+    core = p.core_time.get("kernel") or p.core_time["shared"]
+    share = core.get("wakeups", 0.0)
+    if p.wakeup_rate <= 0.0:
+        if share > 0.0:
+            return (
+                f"Nobody is woken, but a consumer that keeps looking at the buffer slows the kernel: "
+                f"{format_share(share)} of its core's time."
+            )
+        return "The consumer is never woken, so the kernel pays for no wakeups."
+    return (
+        f"The consumer empties the buffer and goes to sleep {p.wakeup_rate:,.0f} times a second, "
+        f"once per {p.batch:.1f} packets; waking it costs the core that handles packets "
+        f"{format_share(share)} of its time."
+    )
+
+
+def _variants(p: Prediction) -> list[tuple[str, float]]:
+    """Captured share of set-ups that differ in one thing."""
+    found: list[tuple[str, float]] = []
+
+    def tried(label: str, backend: str | None, choices: Choices, work: float | None = None) -> None:
+        try:
+            mechanism = load_backend(backend) if backend else p.backend
+            application = p.application if work is None else own_work(work, p.application.snaplen)
+            path = assemble(p.workload, application, mechanism, p.machine, choices)
+            found.append((label, float(solve(path).captured)))
+        except ValueError:
+            return  # this machine has no numbers for that variant
+
+    plain = replace(p.choices, threshold=None, timeout=None, sleep=None)
+    if p.choices.pinning != "auto" and p.machine.cores > 1:
+        other = "split" if p.path.cores.pinning == "same" else "same"
+        name = "different cores" if other == "split" else "one core"
+        tried(f"kernel and consumer on {name}", None, replace(p.choices, pinning=other))
+    if p.path.wakeup.policy == "poll" and p.path.buffer.kind == "slots":
+        spare = float(p.path.kernel.cost - p.path.consumer.cost)
+        if spare > 0.0 and p.bottleneck == "kernel":
+            own = float(p.path.consumer.cost) + spare - _read_cost(p)
+            tried(f"{format_duration(spare)} more work per packet", None, p.choices, own)
+        tried("signalling after 128 packets or 10 ms", "pf_packet_modified", plain)
+    for label, name in (
+        ("PF_RING", "pf_ring"), ("PF_RING on TNAPI drivers", "tnapi_pf_ring"),
+        ("TPACKET_V3 blocks", "tpacket_v3"), ("AF_XDP", "af_xdp"),
+    ):  # fmt: skip
+        if name != p.backend.name:
+            tried(label, name, plain)
+    return found
+
+
+def _read_cost(p: Prediction) -> float:
+    """What the backend itself charges the consumer per packet [s]."""
+    path = assemble(p.workload, own_work(0.0, p.application.snaplen), p.backend, p.machine, p.choices)
+    return float(path.consumer.cost)
+
+
+def _remedies(p: Prediction) -> str:
+    if p.loss < 1e-3:
+        return ""
+    better = sorted(
+        ((label, share) for label, share in _variants(p) if share > p.captured + 5e-3),
+        key=lambda pair: -pair[1],
+    )
+    if not better:
+        return "None of the other set-ups known for this machine captures more."
+    listed = "; ".join(f"{label}: {format_share(share)}" for label, share in better[:4])
+    return f"What would help, each change alone: {listed}."
+
+
+def _certainty(p: Prediction) -> str:
+    low, high = p.interval()
+    sure = f"Solved by the {p.solver.replace('_', ' ')} ({p.accuracy})."
+    if not p.machine.samples:
+        return f"The machine's costs come without an uncertainty. {sure}"
+    return (
+        f"With the machine's costs as uncertain as its calibration leaves them, 90 % of the "
+        f"plausible machines capture between {format_share(low)} and {format_share(high)}. {sure}"
+    )

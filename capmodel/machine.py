@@ -1,0 +1,235 @@
+"""A machine: the sourced cost of every primitive on it, and a posterior sample of those costs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from capmodel.catalogue import expect, locate, names, read_toml
+from capmodel.constant import Constant
+from capmodel.errors import damaged_file, unknown_choice
+from capmodel.references import reference
+
+_TOP: dict[str, type | tuple[type, ...]] = {
+    "title": str, "cores": int, "kernel": str, "notes": str, "default_nic": str, "posterior": str,
+    "costs": dict, "totals": dict, "nic": dict, "extends": str,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Sourced numbers of one machine.
+
+    Attributes
+    ----------
+    name, title, notes : str
+        What it is.
+    cores : int
+        Cores that kernel and capture processes may use; 1 forbids ``pinning="split"``.
+    constants : mapping of str to Constant
+        Costs by name; ``totals.<backend>.<stage>`` and ``nic.<card>.<property>`` for the others.
+    samples : mapping of str to ndarray
+        Posterior sample of the calibrated costs [SI], equally long columns; empty if none.
+    default_nic : str
+        The card used unless another is named.
+    """
+
+    name: str
+    title: str
+    cores: int
+    constants: Mapping[str, Constant]
+    samples: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    default_nic: str = ""
+    notes: str = ""
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.constants
+
+    def value(self, key: str) -> float:
+        """A constant in SI units.
+
+        Parameters
+        ----------
+        key : str
+            Its name.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If this machine has no such constant; the message lists what it has.
+        """
+        if key not in self.constants:
+            raise unknown_choice(f"cost of machine {self.name!r}", key, tuple(self.constants))
+        return self.constants[key].si
+
+    def values(self) -> dict[str, float]:
+        """All constants in SI units."""
+        return {key: constant.si for key, constant in self.constants.items()}
+
+    def sampled_values(self) -> dict[str, Any]:
+        """All constants, the calibrated ones as arrays over the posterior sample."""
+        return {**self.values(), **self.samples}
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """Names of the network cards."""
+        return tuple(
+            dict.fromkeys(key.split(".")[1] for key in self.constants if key.startswith("nic."))
+        )
+
+
+def machine_names() -> tuple[str, ...]:
+    """Names of the machines that come with the package.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> "braun_amd" in machine_names()
+    True
+    """
+    return names("machines")
+
+
+def load_machine(machine: str | Path | Machine) -> Machine:
+    """A machine by name, or from a TOML file of the user's own.
+
+    Parameters
+    ----------
+    machine : str, Path or Machine
+        A name from :func:`machine_names`, a path that ends in ``.toml``, or a machine (returned
+        as it is).
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the file is damaged (the message names file and key).
+
+    Examples
+    --------
+    >>> load_machine("braun_amd").cores
+    2
+    """
+    if isinstance(machine, Machine):
+        return machine
+    if not isinstance(machine, (str, Path)):
+        raise TypeError(
+            f"machine must be a name, a path to a .toml file or a Machine, got {machine!r}"
+        )
+    if str(machine).endswith(".toml"):
+        return read_machine(Path(machine))
+    return _packaged(str(machine))
+
+
+@lru_cache(maxsize=None)
+def _packaged(name: str) -> Machine:
+    return read_machine(locate("machines", name))
+
+
+def read_machine(path: Path) -> Machine:
+    """A machine from a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged; the message names file and key.
+    """
+    raw = read_toml(path)
+    expect(raw, _TOP, path, "machine")
+    for key in ("title", "cores"):
+        if key not in raw:
+            raise damaged_file(path, key, "missing")
+    constants: dict[str, Constant] = {}
+    base: Machine | None = None
+    if "extends" in raw:
+        base = load_machine(raw["extends"])
+        constants.update(base.constants)
+    for prefix, table in _tables(raw, path):
+        for name, entry in table.items():
+            if not isinstance(entry, dict):
+                raise damaged_file(path, f"{prefix}{name}", "must be a table with value and source")
+            constant = Constant.from_toml(f"{prefix}{name}", entry, file=path)
+            if constant.source != "capmodel":
+                try:
+                    reference(constant.source)
+                except KeyError as error:
+                    raise damaged_file(path, f"{prefix}{name}.source", str(error.args[0])) from None
+            constants[f"{prefix}{name}"] = constant
+    for key, constant in constants.items():
+        if constant.value < 0.0:
+            raise damaged_file(path, key, f"must not be negative, got {constant.value}")
+    samples = dict(base.samples) if base is not None else {}
+    if "posterior" in raw:
+        samples.update(_read_posterior(path.with_name(raw["posterior"]), constants))
+    return Machine(
+        name=path.stem,
+        title=raw["title"],
+        cores=raw["cores"],
+        constants=MappingProxyType(constants),
+        samples=MappingProxyType(samples),
+        default_nic=raw.get("default_nic", base.default_nic if base else ""),
+        notes=raw.get("notes", ""),
+    )
+
+
+def _tables(raw: dict[str, Any], path: Path) -> list[tuple[str, dict[str, Any]]]:
+    tables = [("", raw.get("costs", {}))]
+    for group in ("totals", "nic"):
+        for name, table in raw.get(group, {}).items():
+            if not isinstance(table, dict):
+                raise damaged_file(path, f"{group}.{name}", "must be a table")
+            tables.append((f"{group}.{name}.", table))
+    return tables
+
+
+def _read_posterior(
+    path: Path, constants: Mapping[str, Constant]
+) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+    except OSError as error:
+        raise damaged_file(path, "file", str(error)) from None
+    if len(rows) < 2:
+        raise damaged_file(path, "file", "holds no sample")
+    header = rows[0]
+    for name in header:
+        if name not in constants:
+            raise damaged_file(path, "line 1", f"{name!r} is not a constant of the machine")
+    columns = np.empty((len(rows) - 1, len(header)))
+    for number, row in enumerate(rows[1:], start=2):
+        try:
+            columns[number - 2] = [float(item) for item in row]
+        except ValueError as error:
+            raise damaged_file(path, f"line {number}", str(error)) from None
+    if not np.all(np.isfinite(columns)) or np.any(columns < 0.0):
+        raise damaged_file(path, "values", "must be finite and not negative")
+    return {name: columns[:, index].copy() for index, name in enumerate(header)}

@@ -1,0 +1,325 @@
+"""What `predict` returns: the numbers, their uncertainty, their reasons and their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from capmodel.application import Application
+from capmodel.assemble import Choices, assemble, needed_primitives
+from capmodel.backend import Backend
+from capmodel.constant import Constant
+from capmodel.errors import unknown_choice
+from capmodel.machine import Machine
+from capmodel.path import CapturePath
+from capmodel.quantities import format_duration, format_rate, format_share
+from capmodel.references import reference
+from capmodel.results import REGIMES, Solution
+from capmodel.workload import Workload
+
+INTERVAL_LEVEL = 0.9
+INTERVAL_QUANTITIES = (
+    "captured", "loss", "carried_rate", "wakeup_rate", "poll_rate", "sojourn_time",
+    "buffer_occupancy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction: complete, frozen, and aware of where it came from.
+
+    Attributes
+    ----------
+    inputs : mapping
+        The arguments of :func:`capmodel.predict`, as given.
+    workload, application, backend, machine, choices
+        What they were understood to mean.
+    path : CapturePath
+        The capture path that was solved.
+    solution : Solution
+        What the solver returned.
+    warnings : tuple of str
+        What limits the validity of this prediction.
+    """
+
+    inputs: Mapping[str, Any]
+    workload: Workload
+    application: Application
+    backend: Backend
+    machine: Machine
+    choices: Choices
+    path: CapturePath
+    solution: Solution
+    warnings: tuple[str, ...]
+
+    @property
+    def captured(self) -> float:
+        """Share of offered packets that reach the application [-]."""
+        return float(self.solution.captured)
+
+    @property
+    def loss(self) -> float:
+        """Share of offered packets lost [-], computed from the drops."""
+        return float(self.solution.loss)
+
+    @property
+    def offered_rate(self) -> float:
+        """Packets offered [1/s]."""
+        return float(self.solution.offered_rate)
+
+    @property
+    def carried_rate(self) -> float:
+        """Packets delivered to each capture process [1/s]."""
+        return float(self.solution.carried_rate)
+
+    @property
+    def drops(self) -> dict[str, float]:
+        """Packets lost by stage, ``ring`` and ``buffer`` [1/s]."""
+        return {stage: float(rate) for stage, rate in self.solution.drops.items()}
+
+    @property
+    def wakeup_rate(self) -> float:
+        """Sleeping consumers woken by the kernel [1/s]."""
+        return float(self.solution.wakeup_rate)
+
+    @property
+    def poll_rate(self) -> float:
+        """Wait calls entered (poll, read or sleep) [1/s]."""
+        return float(self.solution.poll_rate)
+
+    @property
+    def interrupt_rate(self) -> float:
+        """Receive interrupts [1/s]."""
+        return float(self.solution.interrupt_rate)
+
+    @property
+    def batch(self) -> float:
+        """Packets per wakeup [-]; infinite where nobody sleeps."""
+        return float(self.solution.batch)
+
+    @property
+    def utilisation(self) -> dict[str, float]:
+        """Share of each core's time that is busy [-]."""
+        return {core: float(share) for core, share in self.solution.utilisation.items()}
+
+    @property
+    def core_time(self) -> dict[str, dict[str, float]]:
+        """Share of each core's time by activity [-]; each core adds up to 1."""
+        return {
+            core: {activity: float(share) for activity, share in times.items()}
+            for core, times in self.solution.core_time.items()
+        }
+
+    @property
+    def bottleneck(self) -> str:
+        """What limits: unsaturated, kernel, consumer, shared core, buffer or card."""
+        return REGIMES[int(self.solution.regime)]
+
+    @property
+    def sojourn_time(self) -> float:
+        """Mean time from the ring until the application is done with a packet [s]."""
+        return float(self.solution.sojourn_time)
+
+    @property
+    def buffer_occupancy(self) -> float:
+        """Mean packets in the buffer [-]."""
+        return float(self.solution.buffer_occupancy)
+
+    @property
+    def captured_std(self) -> float:
+        """Standard deviation of the captured share from run to run [-]."""
+        return float(self.solution.captured_std)
+
+    @property
+    def solver(self) -> str:
+        """Name of the solver that spoke."""
+        return self.solution.solver
+
+    @property
+    def exact(self) -> bool:
+        """Whether that solver is exact for this path."""
+        return self.solution.exact
+
+    @property
+    def accuracy(self) -> str:
+        """The solver's stated error."""
+        return self.solution.accuracy
+
+    @cached_property
+    def _sampled(self) -> Solution | None:
+        """The same path solved for the machine's whole posterior sample at once."""
+        from capmodel.solvers import solve
+
+        if not self.machine.samples:
+            return None
+        path = assemble(
+            self.workload, self.application, self.backend, self.machine, self.choices,
+            self.machine.sampled_values(),
+        )  # fmt: skip
+        return solve(path, self.solver)
+
+    def samples(self, quantity: str = "captured") -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The quantity for every member of the machine's posterior sample.
+
+        Parameters
+        ----------
+        quantity : str
+            One of ``INTERVAL_QUANTITIES``.
+
+        Returns
+        -------
+        ndarray
+            One value per member; a single one if the machine has no posterior.
+
+        Raises
+        ------
+        ValueError
+            If the quantity is unknown.
+        """
+        if quantity not in INTERVAL_QUANTITIES:
+            raise unknown_choice("quantity", quantity, INTERVAL_QUANTITIES)
+        sampled = self._sampled
+        if sampled is None:
+            return np.array([float(getattr(self.solution, quantity))])
+        length = len(next(iter(self.machine.samples.values())))
+        values = np.asarray(getattr(sampled, quantity), dtype=np.float64)
+        return np.broadcast_to(values, (length,)).copy()
+
+    def interval(
+        self, quantity: str = "captured", level: float = INTERVAL_LEVEL
+    ) -> tuple[float, float]:
+        """Central credible interval of a quantity under the machine's posterior.
+
+        Parameters
+        ----------
+        quantity : str
+            One of ``INTERVAL_QUANTITIES``.
+        level : float
+            Probability inside, between 0 and 1 [-].
+
+        Returns
+        -------
+        tuple of float
+            Lower and upper end, in the unit of the quantity; both are the value itself where the
+            machine has no posterior. The solver's own error is not in it (see `accuracy`).
+
+        Raises
+        ------
+        ValueError
+            If the quantity is unknown or the level is not inside (0, 1).
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level must lie between 0 and 1, got {level!r}")
+        values = self.samples(quantity)
+        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    @property
+    def constants(self) -> dict[str, Constant]:
+        """The machine's constants that went into this prediction, by name."""
+        prefix = f"totals.{self.backend.name}."
+        totals = {k: c for k, c in self.machine.constants.items() if k.startswith(prefix)}
+        names = needed_primitives(self.backend, self.application)
+        used = {k: self.machine.constants[k] for k in names if k in self.machine.constants}
+        return {**totals, **used}
+
+    def references(self) -> list[str]:
+        """The works behind mechanism, application and costs, one line each.
+
+        Returns
+        -------
+        list of str
+            Citations with the place in the work, in the order mechanism, application, costs.
+        """
+        lines: dict[str, None] = {}
+        for source in self.backend.sources:
+            lines[f"{reference(source.source).text()} [{source.locator}]"] = None
+        if self.application.source != "capmodel":
+            text = reference(self.application.source).text()
+            lines[f"{text} [{self.application.locator}]"] = None
+        for name, constant in self.constants.items():
+            if constant.source != "capmodel":
+                lines[f"{reference(constant.source).text()} [{constant.locator}] for {name}"] = None
+        return list(lines)
+
+    def explain(self) -> str:
+        """Why, in plain sentences: what limits, who pays for wakeups, what would help.
+
+        Returns
+        -------
+        str
+            A few paragraphs.
+        """
+        from capmodel.explain import explain
+
+        return explain(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Inputs, results, interval and provenance as plain Python values, ready for JSON.
+
+        Returns
+        -------
+        dict
+        """
+        low, high = self.interval()
+        return {
+            "inputs": {key: _plain(value) for key, value in self.inputs.items()},
+            **self.solution.as_floats(),
+            "captured_interval": {"level": INTERVAL_LEVEL, "low": low, "high": high},
+            "solver": self.solver,
+            "exact": self.exact,
+            "accuracy": self.accuracy,
+            "warnings": list(self.warnings),
+            "references": self.references(),
+        }
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The main numbers as pairs of label and text, for tables."""
+        low, high = self.interval()
+        rows = [
+            ("offered", format_rate(self.offered_rate)),
+            ("captured", f"{format_share(self.captured)}  (90 %: {100 * low:.1f} to {100 * high:.1f} %)"),
+            ("carried", format_rate(self.carried_rate)),
+            ("dropped at the ring", format_rate(self.drops["ring"])),
+            ("dropped at the buffer", format_rate(self.drops["buffer"])),
+            ("wakeups", format_rate(self.wakeup_rate).replace("pps", "/s")),
+            ("wait calls", format_rate(self.poll_rate).replace("pps", "/s")),
+            *((f"{core} core busy", format_share(share)) for core, share in self.utilisation.items()),
+            ("sojourn time", format_duration(self.sojourn_time)),
+            ("limited by", self.bottleneck),
+        ]  # fmt: skip
+        if self.choices.pinning == "auto":
+            rows.insert(2, ("spread between runs", f"{100 * self.captured_std:.1f} % (1 sd)"))
+        return rows
+
+    def __str__(self) -> str:
+        width = max(len(label) for label, _ in self.summary())
+        head = f"{self.backend.title}\non {self.machine.title}, {self.application.title}"
+        lines = [f"  {label:<{width}}  {text}" for label, text in self.summary()]
+        return "\n".join([head, *lines, *(f"  warning: {text}" for text in self.warnings)])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(label)}</th><td>{escape(text)}</td></tr>"
+            for label, text in self.summary()
+        )
+        notes = "".join(f"<p>Warning: {escape(text)}</p>" for text in self.warnings)
+        title = f"{escape(self.backend.title)}<br>on {escape(self.machine.title)}"
+        return f"<table><caption>{title}</caption>{rows}</table>{notes}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return str(value)

@@ -1,0 +1,114 @@
+"""What a solver returns: rates by stage and where both cores' time goes; frozen and complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from capmodel.path import CapturePath, Number
+
+REGIMES = ("unsaturated", "kernel", "consumer", "shared core", "buffer", "card")
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Rates, drops and core time of one path (or of a grid of paths, where fields are arrays).
+
+    Attributes
+    ----------
+    path : CapturePath
+        What was solved.
+    solver : str
+        Which solver spoke.
+    exact : bool
+        Whether it is exact for this path.
+    accuracy : str
+        Its stated error, in words.
+    offered_rate, carried_rate : float or ndarray
+        Offered, and delivered to each consumer [1/s].
+    drops : mapping
+        Drops by stage, ``ring`` and ``buffer`` [1/s]; offered = carried + their sum.
+    wakeup_rate, poll_rate, interrupt_rate : float or ndarray
+        Sleeping consumers woken, wait calls entered, receive interrupts [1/s].
+    core_time : mapping of mappings
+        For every core the share of its time per activity [-]; each core adds up to 1.
+    ring_occupancy, buffer_occupancy : float or ndarray
+        Mean packets waiting or in service in either stage [-].
+    sojourn_time : float or ndarray
+        Mean time of a captured packet from the ring to the end of its processing [s].
+    regime : int or ndarray
+        Index into ``REGIMES``: what limits.
+    captured_std : float or ndarray
+        Standard deviation of the captured share from run to run [-].
+    notes : tuple of str
+        What the solver wants the reader to know.
+    """
+
+    path: CapturePath
+    solver: str
+    exact: bool
+    accuracy: str
+    offered_rate: Number
+    carried_rate: Number
+    drops: Mapping[str, Number]
+    wakeup_rate: Number
+    poll_rate: Number
+    interrupt_rate: Number
+    core_time: Mapping[str, Mapping[str, Number]]
+    ring_occupancy: Number
+    buffer_occupancy: Number
+    sojourn_time: Number
+    regime: Number
+    captured_std: Number = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def loss(self) -> Number:
+        """Share of offered packets lost [-], from the drops, without cancellation."""
+        return sum(self.drops.values(), start=np.float64(0.0)) / self.offered_rate
+
+    @property
+    def captured(self) -> Number:
+        """Share of offered packets carried [-]."""
+        return self.carried_rate / self.offered_rate
+
+    @property
+    def batch(self) -> Number:
+        """Packets carried per wakeup [-]; infinite where nobody sleeps."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            processes = self.path.consumer.processes
+            return np.where(
+                np.asarray(self.wakeup_rate) > 0.0,
+                np.asarray(self.carried_rate) * processes / self.wakeup_rate,
+                np.inf,
+            )
+
+    @property
+    def utilisation(self) -> dict[str, Number]:
+        """Share of each core's time that is not idle [-]."""
+        return {
+            core: sum(share for activity, share in times.items() if activity != "idle")
+            for core, times in self.core_time.items()
+        }
+
+    def as_floats(self) -> dict[str, Any]:
+        """Every number as a float or list, for JSON."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {key: plain(item) for key, item in value.items()}
+            return np.asarray(value).tolist()
+
+        names = (
+            "offered_rate", "carried_rate", "captured", "loss", "drops", "wakeup_rate",
+            "poll_rate", "interrupt_rate", "batch", "utilisation", "core_time",
+            "ring_occupancy", "buffer_occupancy", "sojourn_time", "captured_std",
+        )  # fmt: skip
+        numbers = {name: plain(getattr(self, name)) for name in names}
+        numbers["bottleneck"] = np.asarray(REGIMES, dtype=object)[np.asarray(self.regime)]
+        if np.ndim(numbers["bottleneck"]) > 0:
+            numbers["bottleneck"] = numbers["bottleneck"].tolist()
+        return numbers

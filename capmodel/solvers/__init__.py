@@ -1,0 +1,99 @@
+"""Ways to turn a :class:`~capmodel.path.CapturePath` into a :class:`~capmodel.results.Solution`.
+
+A solver is one module with ``NAME``, ``accepts(path) -> str | None`` (the reason why not) and
+``solve(path) -> Solution``; adding its name to ``SOLVERS`` is all that it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from capmodel.errors import unknown_choice
+from capmodel.path import CapturePath
+from capmodel.results import Solution
+from capmodel.solvers import closed_form
+
+__all__ = ["SOLVERS", "Solver", "select", "solve"]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A named way to solve a path: what it accepts, how it solves."""
+
+    name: str
+    accepts: Callable[[CapturePath], str | None]
+    solve: Callable[[CapturePath], Solution]
+
+
+SOLVERS: dict[str, Solver] = {
+    module.NAME: Solver(module.NAME, module.accepts, module.solve) for module in (closed_form,)
+}
+
+
+def select(path: CapturePath, solver: str | None = None) -> Solver:
+    """The solver asked for, or the first that accepts the path.
+
+    Parameters
+    ----------
+    path : CapturePath
+        What is to be solved.
+    solver : str, optional
+        A name from `SOLVERS`.
+
+    Returns
+    -------
+    Solver
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or no solver accepts the path; the message lists every solver with
+        its reason.
+
+    Examples
+    --------
+    >>> path = CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0)
+    >>> select(path).name
+    'closed_form'
+    """
+    if solver is not None and solver not in SOLVERS:
+        raise unknown_choice("solver", solver, tuple(SOLVERS))
+    candidates = [SOLVERS[solver]] if solver is not None else list(SOLVERS.values())
+    reasons = {}
+    for candidate in candidates:
+        reason = candidate.accepts(path)
+        if reason is None:
+            return candidate
+        reasons[candidate.name] = reason
+    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    raise ValueError(f"no solver accepts this path ({listed})")
+
+
+def solve(path: CapturePath, solver: str | None = None) -> Solution:
+    """Solve a path by the solver asked for, or by the first that accepts it.
+
+    Parameters
+    ----------
+    path : CapturePath
+        What is to be solved; fields may be arrays that broadcast.
+    solver : str, optional
+        A name from `SOLVERS`.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    ValueError
+        As :func:`select`.
+
+    Examples
+    --------
+    >>> path = CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0,
+    ...                           service="deterministic", arrivals="cbr")
+    >>> float(solve(path).captured)
+    0.5
+    """
+    return select(path, solver).solve(path)

@@ -1,0 +1,88 @@
+"""What a driver mode adds to the kernel's cost per packet, and how often it interrupts.
+
+Each mode maps the kernel stage to a `DriverLoad`; `DRIVERS` is the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from capmodel.formulary._typing import Array
+from capmodel.formulary.drivers import interrupts_per_packet_napi
+from capmodel.path import Arrivals, Driver, Kernel, Number
+
+
+@dataclass(frozen=True)
+class DriverLoad:
+    """How a driver mode loads the kernel.
+
+    When saturated a packet costs ``(cost + extra) * stretch``; at most `cap` packets per second
+    get past the card; a packet waits `delay` seconds on average before the kernel looks.
+    """
+
+    stretch: Number
+    extra: Number
+    cap: Number
+    delay: Number
+    interrupts: Callable[[Array, Array, Array], Array]  # (offered, handled, cost) -> per second
+
+
+def _napi(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
+    driver = kernel.driver
+
+    def interrupts(offered: Array, handled: Array, cost: Array) -> Array:
+        per_packet = interrupts_per_packet_napi(
+            offered, cost, driver.interrupt_cost, 0.0, arrivals.scv
+        )
+        return np.minimum(per_packet * handled, driver.throttle)
+
+    return DriverLoad(1.0, 0.0, np.inf, driver.interrupt_cost, interrupts)
+
+
+def _interrupt(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
+    cost = kernel.driver.interrupt_cost
+    return DriverLoad(1.0, cost, np.inf, cost, lambda offered, handled, each: handled)
+
+
+def _moderated(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
+    driver = kernel.driver
+    return DriverLoad(
+        _stretch(driver, driver.throttle),
+        0.0,
+        kernel.ring * driver.throttle,
+        0.5 / driver.throttle,
+        lambda offered, handled, each: np.minimum(handled, driver.throttle),
+    )
+
+
+def _polling(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
+    driver = kernel.driver
+    return DriverLoad(
+        _stretch(driver, driver.tick),
+        0.0,
+        driver.tick * np.minimum(driver.budget, kernel.ring),
+        0.5 / driver.tick,
+        lambda offered, handled, each: driver.tick + 0.0 * handled,
+    )
+
+
+def _stretch(driver: Driver, rate: Number) -> Number:
+    """Kernel time left by `rate` interrupts per second, as a factor on the cost per packet."""
+    return 1.0 / (1.0 - np.minimum(rate * driver.interrupt_cost, 1.0 - 1e-9))
+
+
+DRIVERS: dict[str, Callable[[Kernel, Arrivals], DriverLoad]] = {
+    "napi": _napi,
+    "thread": _napi,
+    "interrupt": _interrupt,
+    "moderated": _moderated,
+    "polling": _polling,
+}
+
+
+def driver_load(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
+    """What the kernel's driver mode costs."""
+    return DRIVERS[kernel.driver.mode](kernel, arrivals)

@@ -1,0 +1,309 @@
+"""Kernel and consumer on two cores: ring, kernel, buffer and consumer in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capmodel.formulary._typing import Array, asarrays
+from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
+from capmodel.formulary.consumers import shared_core_carried_rate
+from capmodel.formulary.loss import loss_gg1k_diffusion
+from capmodel.path import CapturePath
+from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
+from capmodel.solvers._drivers import DriverLoad, driver_load
+from capmodel.solvers._outcome import Outcome, regime_index, with_idle
+from capmodel.solvers._vacations import Vacation, cycle, vacation
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """The buffer side as the kernel meets it, for one placement and one offered rate."""
+
+    kernel_rate: Array  # most the kernel takes from the ring [1/s]
+    share_lost: Array  # of what it takes, lost to a consumer that is away [-]
+    cycles: Array  # sleep cycles per second, all processes
+    wakes: float  # kernel signals per cycle
+    polls: Array  # wait calls per cycle
+    overhead: Array  # kernel time per cycle [s]
+    busy: Array  # consumer time per cycle while it waits [s]
+    peak: Array  # packets found on return from a sleep [-]
+    away: Array  # time away per cycle [s]
+
+
+def solve_split(path: CapturePath) -> Outcome:
+    """Long-run rates of the two-core path; arrays broadcast."""
+    arrivals, kernel, consumer = path.arrivals, path.kernel, path.consumer
+    load = driver_load(kernel, arrivals)
+    offered, scv = asarrays(arrivals.peak_rate, arrivals.scv)
+    ring, cost, drop_cost = asarrays(kernel.ring, kernel.cost, kernel.drop_cost)
+    work = np.asarray(consumer.cost * consumer.processes, dtype=np.float64)
+    accepted_cost = (cost + load.extra) * load.stretch
+    dropped_cost = (drop_cost + load.extra) * load.stretch
+    at_card = np.minimum(offered, load.cap)
+
+    departures = departure_scv(at_card * accepted_cost, scv, kernel.scv)
+    stage = _stage(path, at_card, accepted_cost, dropped_cost, work, departures)
+    ring_load = at_card * _inverse(stage.kernel_rate)
+    ring_loss = loss_gg1k_diffusion(ring_load, ring, scv + kernel.scv)
+    taken = at_card * (1.0 - ring_loss)
+    ring_drops = at_card * ring_loss + (offered - at_card)
+
+    consumer_loss, overload = _consumer_loss(path, taken, work, departures)
+    kept = 1.0 - stage.share_lost
+    overflow = taken * stage.share_lost
+    consumer_drops = taken * kept * consumer_loss
+    carried = taken * kept * (1.0 - consumer_loss)
+
+    duty = _duty(path)
+    cycles = stage.cycles * np.where(overload, 0.0, 1.0 - consumer_loss)
+    accepted, dropped = carried, overflow + consumer_drops
+    packets_time, drops_time = accepted * cost, dropped * drop_cost
+    overhead_time = cycles * stage.overhead
+    busy = packets_time + drops_time + overhead_time
+    interrupts = load.interrupts(at_card, taken, busy * _inverse(taken))
+    interrupts = np.minimum(
+        interrupts, np.maximum(1.0 - busy, 0.0) * _inverse(kernel.driver.interrupt_cost)
+    )
+    direct = path.buffer.kind == "ring"
+    buffer_drops = overflow + consumer_drops
+    zero = 0.0 * buffer_drops
+    ring_occupancy, buffer_occupancy = _occupancies(path, ring_load, scv, stage, carried, work)
+    return Outcome(
+        ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
+        buffer_drops=zero if direct else duty * buffer_drops,
+        overload_drops=zero if direct else duty * consumer_drops,
+        wakeup_rate=duty * cycles * stage.wakes,
+        poll_rate=duty * cycles * stage.polls,
+        interrupt_rate=duty * interrupts,
+        core_time={
+            "kernel": with_idle(
+                {
+                    "packets": duty * packets_time,
+                    "drops": duty * drops_time,
+                    "wakeups": duty * overhead_time,
+                    "interrupts": duty * interrupts * kernel.driver.interrupt_cost,
+                }
+            ),
+            "consumer": with_idle(
+                {
+                    "packets": np.minimum(duty * carried * work, 1.0),
+                    "waiting": duty * cycles * stage.busy,
+                }
+            ),
+        },
+        ring_occupancy=duty * ring_occupancy,
+        buffer_occupancy=duty * buffer_occupancy,
+        delay=load.delay + 0.0 * carried,
+        regime=_regime(stage, ring_loss, consumer_loss, overload, offered, load),
+    )
+
+
+def departure_scv(load: Array, arrival_scv: Array, service_scv: Array) -> Array:
+    """Variability of the kernel's output, between its arrivals' and its own (Marshall 1968)."""
+    square = np.minimum(load, 1.0) ** 2
+    return (1.0 - square) * arrival_scv + square * service_scv
+
+
+def _inverse(value: Array) -> Array:
+    """1/value, with 0 for 0 (a stage that costs nothing has no rate to divide by)."""
+    array = np.asarray(value, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        return np.where(array > 0.0, 1.0 / np.where(array > 0.0, array, 1.0), 0.0)
+
+
+def _duty(path: CapturePath) -> Array:
+    arrivals = path.arrivals
+    if arrivals.process != "on_off":
+        return np.asarray(1.0)
+    return np.asarray(arrivals.on / (arrivals.on + arrivals.off), dtype=np.float64)
+
+
+def _stage(
+    path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
+) -> _Stage:
+    if path.buffer.kind in BLOCK_KINDS:
+        return _block_stage(path, offered, cost, work, scv)
+    if np.any(np.asarray(path.consumer.processes) > 1) and path.wakeup.policy in ("poll", "read"):
+        return _shared_stage(path, offered, cost, drop_cost, work, scv)
+    return _cycle_stage(path, offered, cost, drop_cost, work, scv)
+
+
+def _consumer_bound_rate(cost: Array, drop_cost: Array, work: Array) -> Array:
+    """Packets a kernel takes from the ring when the full buffer throws the rest away [1/s]."""
+    carried = _inverse(work)
+    spare = np.maximum(1.0 - carried * cost, 0.0)
+    return carried + spare * _inverse(drop_cost)
+
+
+def _cycle_stage(
+    path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
+) -> _Stage:
+    wakeup, capacity = path.wakeup, np.asarray(path.buffer.capacity, dtype=np.float64)
+    every = _inverse(offered)
+    infinite = cost <= 0.0
+    kernel_scv = np.asarray(path.kernel.scv, dtype=np.float64)
+    free = vacation(wakeup, every, np.minimum(work, every), scv)
+    tied = vacation(wakeup, cost, np.minimum(work, cost), kernel_scv)
+    slow = cycle(every, np.minimum(work, every * (1 - 1e-12)), free, capacity, False)
+    fast = cycle(cost, np.minimum(work, cost * (1 - 1e-12)), tied, capacity, True)
+
+    bound = (work >= every) & (work >= cost)  # the consumer never catches up
+    kernel_first = (work < cost) & ((fast.carried < slow.carried) | (every <= cost)) & ~infinite
+    lost_fast = fast.lost_time * fast.cycles * _inverse(drop_cost)
+    lost_slow = slow.lost_time * slow.cycles * offered
+    rate_fast = fast.carried + lost_fast
+    kernel_rate = np.where(
+        infinite, np.inf, np.where(work < cost, rate_fast, _consumer_bound_rate(cost, drop_cost, work))
+    )  # fmt: skip
+    share = np.where(
+        kernel_first,
+        lost_fast * _inverse(rate_fast),
+        np.where(bound, 0.0, lost_slow * _inverse(slow.carried + lost_slow)),
+    )
+
+    def choose(saturated: Array, idle: Array) -> Array:
+        return np.where(bound, 0.0, np.where(kernel_first, saturated, idle))
+
+    peak = np.minimum(
+        capacity,
+        1.0 + np.where(kernel_first, tied.burst * _inverse(cost), free.burst * offered),
+    )
+    return _Stage(
+        kernel_rate=kernel_rate,
+        share_lost=share,
+        cycles=choose(fast.cycles, slow.cycles),
+        wakes=free.wakes,
+        polls=choose(tied.polls, free.polls),
+        overhead=choose(tied.overhead, free.overhead),
+        busy=choose(tied.busy, free.busy),
+        peak=peak,
+        away=choose(tied.off, free.off),
+    )
+
+
+def _shared_stage(
+    path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
+) -> _Stage:
+    """Several processes on the consumer core, each woken by itself (mean field)."""
+    wakeup, consumer = path.wakeup, path.consumer
+    each, processes = asarrays(consumer.cost, consumer.processes)
+    away = vacation(wakeup, cost, np.minimum(each, cost), np.asarray(path.kernel.scv))
+    idle = away.off - wakeup.cost - wakeup.latency
+    switch = wakeup.poll_cost + wakeup.switch_cost
+
+    def at(rate: Array) -> tuple[Array, Array]:
+        return shared_core_carried_rate(
+            rate, processes, cost, each, wakeup.cost, wakeup.latency, idle, switch
+        )
+
+    most, _ = at(_inverse(cost))
+    limited = most < _inverse(work) * (1.0 - 1e-9)
+    kernel_rate = np.where(
+        limited | (work <= 0.0), most, _consumer_bound_rate(cost, drop_cost, work)
+    )
+    reached = np.minimum(np.minimum(offered, kernel_rate), _inverse(work))
+    _, cycles = at(reached)
+    zero = np.zeros_like(kernel_rate)
+    return _Stage(
+        kernel_rate=kernel_rate,
+        share_lost=zero,
+        cycles=cycles,
+        wakes=1.0,
+        polls=away.polls + zero,
+        overhead=wakeup.cost + zero,
+        busy=np.minimum(away.busy, switch) + zero,
+        peak=np.minimum(1.0 + away.burst * _inverse(cost), path.buffer.capacity),
+        away=away.off + zero,
+    )
+
+
+def _block_stage(
+    path: CapturePath, offered: Array, cost: Array, work: Array, scv: Array
+) -> _Stage:
+    """Buffers that change hands as a whole: one signal per buffer and process at most."""
+    wakeup, processes = path.wakeup, np.asarray(path.consumer.processes, dtype=np.float64)
+    block = np.asarray(path.buffer.block, dtype=np.float64)
+    signal = wakeup.cost * processes
+    kernel_rate = np.where(cost > 0.0, _inverse(cost + signal / block), np.inf)
+    flow = np.minimum(offered, kernel_rate)
+    lost, closed, asleep = block_loss(path.buffer, wakeup, flow, work, scv)
+    one = np.ones_like(lost)
+    return _Stage(
+        kernel_rate=kernel_rate,
+        share_lost=lost,
+        cycles=closed * asleep * processes,
+        wakes=1.0,
+        polls=one,
+        overhead=wakeup.cost * one,
+        busy=wakeup.poll_cost * one,
+        peak=np.minimum(block, path.buffer.capacity) * one,
+        away=_inverse(closed),
+    )
+
+
+def _consumer_loss(
+    path: CapturePath, taken: Array, work: Array, scv: Array
+) -> tuple[Array, Array]:
+    """Loss at the buffer of a consumer that is too slow [-], and where it is overloaded."""
+    load = taken * work
+    capacity = np.asarray(path.buffer.capacity, dtype=np.float64)
+    arrivals = path.arrivals
+    if arrivals.process == "on_off":
+        drain = np.where(work > 0.0, _inverse(work), np.inf)
+        if arrivals.random_bursts:
+            on, off = asarrays(arrivals.on, arrivals.off)
+            safe = np.where(np.isfinite(drain), drain, taken + 1.0)
+            lost = loss_on_off_fluid(taken, safe, 1.0 / on, 1.0 / off, capacity)
+        else:
+            lost = loss_on_off_deterministic(
+                taken, np.minimum(drain, taken * 2), arrivals.on, arrivals.off, capacity
+            )
+        return lost, load >= 1.0
+    return loss_gg1k_diffusion(load, capacity, scv + path.consumer.scv), load >= 1.0
+
+
+def _occupancies(
+    path: CapturePath, ring_load: Array, scv: Array, stage: _Stage, carried: Array, work: Array
+) -> tuple[Array, Array]:
+    ring, capacity = asarrays(path.kernel.ring, path.buffer.capacity)
+    spread = scv + path.kernel.scv
+    open_load = np.minimum(ring_load, 1.0 - 1e-12)
+    queued = open_load + open_load**2 * spread / (2.0 * (1.0 - open_load))
+    in_ring = np.where(ring_load >= 1.0, ring, np.minimum(queued, ring))
+    load = np.minimum(carried * work, 1.0)
+    room = np.maximum(1.0 - load, 1e-12)
+    # triangle of one sleep cycle: fills while the consumer is away, drains at the rest of its rate
+    drain = stage.peak * work / room
+    triangle = 0.5 * stage.peak * (stage.peak * _inverse(carried) + drain) * stage.cycles
+    steady = np.minimum(load + np.minimum(triangle, stage.peak), capacity)
+    in_buffer = np.where(load >= 1.0 - 1e-9, capacity, steady)
+    if path.buffer.kind == "ring":
+        return in_buffer, np.zeros_like(in_buffer)
+    return in_ring, in_buffer
+
+
+def _regime(
+    stage: _Stage,
+    ring_loss: Array,
+    consumer_loss: Array,
+    overload: Array,
+    offered: Array,
+    load: DriverLoad,
+) -> Array:
+    names = ("card", "consumer", "buffer", "kernel")
+    flags = (
+        offered > load.cap,
+        overload & (consumer_loss >= ring_loss),
+        stage.share_lost > np.maximum(ring_loss, consumer_loss),
+        ring_loss > 1e-6,
+    )
+    shape = np.broadcast_shapes(*(np.shape(flag) for flag in flags))
+    chosen = np.full(shape, regime_index("unsaturated"))
+    for name, flag in reversed(list(zip(names, flags, strict=True))):
+        chosen = np.where(flag, regime_index(name), chosen)
+    return chosen
+
+
+__all__ = ["Vacation", "departure_scv", "solve_split"]

@@ -1,0 +1,139 @@
+"""Tier 0: closed forms for every path, array first, microseconds per evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from capmodel.formulary._typing import Array
+from capmodel.formulary.channel import channel_item_time
+from capmodel.formulary.scheduling import environment_mean, environment_variance
+from capmodel.path import CapturePath
+from capmodel.results import Solution
+from capmodel.solvers._outcome import ACCURACY, NAME, Outcome, finish, regime_index, with_idle
+from capmodel.solvers._same import solve_same
+from capmodel.solvers._split import solve_split
+
+__all__ = ["ACCURACY", "NAME", "accepts", "solve"]
+
+
+def accepts(path: CapturePath) -> str | None:
+    """Why this solver cannot take the path; None if it can."""
+    if np.any(np.asarray(path.arrivals.scv) > 1.0) or np.any(np.asarray(path.kernel.scv) > 1.0):
+        return "closed forms hold for squared coefficients of variation from 0 to 1"
+    return None
+
+
+def _static(outcome: Callable[[CapturePath], Outcome]) -> Callable[[CapturePath], Solution]:
+    def solve_one(path: CapturePath) -> Solution:
+        offered = np.asarray(path.arrivals.rate, dtype=np.float64)
+        return finish(path, outcome(path), offered)
+
+    return solve_one
+
+
+def _auto(path: CapturePath) -> Solution:
+    """The scheduler as a random environment: mean of the two placements, spread between runs."""
+    same, split = (solve(alternative) for alternative in path.alternatives)
+    cores = path.cores
+
+    def mean(a: Array, b: Array) -> Array:
+        return environment_mean(a, b, cores.leave_same, cores.leave_split)
+
+    def mixed(name: str) -> Array:
+        return mean(getattr(same, name), getattr(split, name))
+
+    drops = {stage: mean(same.drops[stage], split.drops[stage]) for stage in same.drops}
+    offered = np.asarray(same.offered_rate, dtype=np.float64)
+    carried = offered - sum(drops.values())
+    shared, kernel, consumer = (
+        same.core_time["shared"], split.core_time["kernel"], split.core_time["consumer"],
+    )  # fmt: skip
+    share = float(np.mean(mean(np.asarray(1.0), np.asarray(0.0))))
+    kernel_like = {"kernel packets": "packets", "kernel drops": "drops", "interrupts": "interrupts"}
+    consumer_like = {"consumer packets": "packets", "waiting": "waiting"}
+    times: Mapping[str, Mapping[str, Array]] = {
+        "kernel": with_idle(
+            {name: share * shared[key] + (1 - share) * kernel[name] for key, name in kernel_like.items()}
+            | {"wakeups": share * shared["wakeups"] + (1 - share) * kernel["wakeups"]}
+        ),  # fmt: skip
+        "consumer": with_idle(
+            {name: share * shared[key] + (1 - share) * consumer[name] for key, name in consumer_like.items()}
+        ),  # fmt: skip
+    }
+    variance = environment_variance(
+        same.captured, split.captured, cores.leave_same, cores.leave_split, path.arrivals.duration
+    )
+    return replace(
+        split,
+        path=path,
+        carried_rate=carried,
+        drops=drops,
+        wakeup_rate=mixed("wakeup_rate"),
+        poll_rate=mixed("poll_rate"),
+        interrupt_rate=mixed("interrupt_rate"),
+        core_time=times,
+        ring_occupancy=mixed("ring_occupancy"),
+        buffer_occupancy=mixed("buffer_occupancy"),
+        sojourn_time=mixed("sojourn_time"),
+        regime=np.where(same.captured < split.captured, same.regime, split.regime),
+        captured_std=np.sqrt(variance),
+        notes=("automatic scheduling: the mean of the two placements, weighted by time in each",),
+    )
+
+
+SOLVE_BY_PINNING: dict[str, Callable[[CapturePath], Solution]] = {
+    "split": _static(solve_split),
+    "same": _static(solve_same),
+    "auto": _auto,
+}
+
+
+def _channel(path: CapturePath) -> Solution:
+    """A blocking channel: nothing is dropped, the faster side waits and the slower pays."""
+    wakeup, kernel, consumer = path.wakeup, path.kernel, path.consumer
+    spinning = wakeup.policy == "spin"
+    startup = np.inf if spinning else path.producer_startup
+    item = channel_item_time(
+        kernel.cost, consumer.cost, 0.0 if spinning else wakeup.cost, wakeup.cost,
+        wakeup.latency, startup, wakeup.threshold,
+    )  # fmt: skip
+    if path.cores.pinning == "same":
+        item = kernel.cost + consumer.cost + wakeup.cost / wakeup.threshold
+    offered = np.asarray(path.arrivals.rate, dtype=np.float64)
+    carried = np.minimum(offered, 1.0 / item)
+    # what the channel does not take waits at the sender: no drop, but not carried either
+    refused = np.maximum(offered - carried, 0.0)
+    notified = carried / np.asarray(wakeup.threshold, dtype=np.float64) * (0.0 if spinning else 1.0)
+    zero = np.zeros_like(carried)
+    slower = np.where(np.asarray(kernel.cost) >= consumer.cost, "kernel", "consumer")
+    outcome = Outcome(
+        ring_drops=refused,
+        buffer_drops=zero,
+        overload_drops=zero,
+        wakeup_rate=notified,
+        poll_rate=notified,
+        interrupt_rate=zero,
+        core_time={
+            "kernel": with_idle({"packets": np.minimum(carried * kernel.cost, 1.0)}),
+            "consumer": with_idle({"packets": np.minimum(carried * consumer.cost, 1.0)}),
+        },
+        ring_occupancy=zero,
+        buffer_occupancy=zero,
+        delay=zero,
+        regime=np.where(slower == "kernel", regime_index("kernel"), regime_index("consumer")),
+    )
+    return finish(replace(path, arrivals=replace(path.arrivals, duration=np.inf)), outcome, offered)
+
+
+SOLVE_BY_ON_FULL: dict[str, Callable[[CapturePath], Solution]] = {
+    "drop": lambda path: SOLVE_BY_PINNING[path.cores.pinning](path),
+    "block": _channel,
+}
+
+
+def solve(path: CapturePath) -> Solution:
+    """Closed-form solution of a path; fields may be arrays that broadcast."""
+    return SOLVE_BY_ON_FULL[path.on_full](path)

@@ -1,0 +1,204 @@
+"""What is offered: rate, frame sizes, arrival process, length of the run."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from capmodel.errors import unknown_choice
+from capmodel.path import Arrivals
+from capmodel.quantities import parse_duration, parse_rate, parse_size
+
+# Simple Internet mix: 7 frames of 64 bytes, 4 of 594, 1 of 1518 (Ethernet sizes with checksum).
+IMIX: Mapping[float, float] = {64.0: 7 / 12, 594.0: 4 / 12, 1518.0: 1 / 12}
+
+# Preamble and start delimiter (8 bytes) and inter-frame gap (12) that every frame takes on the wire.
+WIRE_OVERHEAD = 20.0
+
+_BURSTS = re.compile(r"bursts\((?P<body>[^()]*)\)")
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """On-off arrivals: bursts at a constant peak rate, silence between them.
+
+    Parameters
+    ----------
+    on, off : float or str
+        Mean length of bursts and gaps [s], or strings such as ``"10ms"``.
+    random : bool
+        Exponential lengths (True) or fixed ones.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a length is not a positive duration.
+
+    Examples
+    --------
+    >>> Bursts("10ms", "90ms").on
+    0.01
+    """
+
+    on: Any
+    off: Any
+    random: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "on", parse_duration(self.on, name="arrivals (burst length)"))
+        object.__setattr__(self, "off", parse_duration(self.off, name="arrivals (gap length)"))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Offered traffic.
+
+    Parameters
+    ----------
+    rate : float or ndarray
+        Mean offered rate [1/s].
+    sizes : mapping of float to float
+        Frame sizes [B], checksum included, to their shares of packets.
+    arrivals : str or Bursts
+        ``"cbr"``, ``"poisson"`` or :class:`Bursts`.
+    duration : float
+        Length of the run [s].
+
+    Examples
+    --------
+    >>> Workload.from_user("1.27Mpps", "64B").mean_size
+    64.0
+    >>> round(Workload.from_user("1Gbit/s", 64).rate)
+    1488095
+    """
+
+    rate: Any
+    sizes: tuple[tuple[Any, float], ...]
+    arrivals: str | Bursts
+    duration: Any
+
+    @classmethod
+    def from_user(
+        cls,
+        rate: Any,
+        size: Any = 64,
+        arrivals: str | Bursts = "cbr",
+        duration: Any = "100s",
+        *,
+        jumbo: bool = False,
+    ) -> Workload:
+        """A workload from numbers and strings with units; see :func:`capmodel.predict`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            One sentence that names the argument.
+        """
+        sizes = _sizes(size, jumbo)
+        mean = sum(value * share for value, share in sizes)
+        return cls(
+            rate=_rate(rate, mean),
+            sizes=sizes,
+            arrivals=_arrivals(arrivals),
+            duration=_positive(duration, "duration"),
+        )
+
+    @property
+    def mean_size(self) -> Any:
+        """Mean frame size [B]."""
+        return sum(value * share for value, share in self.sizes)
+
+    def mean_captured(self, snaplen: float) -> Any:
+        """Mean bytes captured of a frame when at most `snaplen` are."""
+        return sum(np.minimum(value, snaplen) * share for value, share in self.sizes)
+
+    @property
+    def bit_rate(self) -> Any:
+        """Rate on the wire [bit/s], preamble and gap included."""
+        return self.rate * (self.mean_size + WIRE_OVERHEAD) * 8.0
+
+    def to_arrivals(self) -> Arrivals:
+        """The arrival part of a path."""
+        if isinstance(self.arrivals, Bursts):
+            return Arrivals(
+                self.rate,
+                "on_off",
+                on=self.arrivals.on,
+                off=self.arrivals.off,
+                random_bursts=self.arrivals.random,
+                duration=self.duration,
+            )
+        name, scv = _PROCESSES[self.arrivals]
+        return Arrivals(self.rate, name, scv, duration=self.duration)
+
+
+_PROCESSES: dict[str, tuple[Any, float]] = {"cbr": ("cbr", 0.0), "poisson": ("poisson", 1.0)}
+
+
+def _rate(rate: Any, mean_size: Any) -> Any:
+    if isinstance(rate, np.ndarray) and rate.ndim > 0:
+        return _positive(rate, "rate")
+    size = float(mean_size) if np.ndim(mean_size) == 0 else None
+    return parse_rate(rate, size=size, name="rate")
+
+
+def _positive(value: Any, name: str) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim > 0:
+        if not np.all(np.isfinite(value)) or np.any(value <= 0.0):
+            raise ValueError(f"{name} must be finite and greater than 0, got {value!r}")
+        return value.astype(np.float64)
+    return parse_duration(value, name=name)
+
+
+def _sizes(size: Any, jumbo: bool) -> tuple[tuple[Any, float], ...]:
+    if isinstance(size, np.ndarray) and size.ndim > 0:
+        for item in size:
+            parse_size(float(item), jumbo=jumbo)
+        return ((size.astype(np.float64), 1.0),)
+    if isinstance(size, str) and size == "imix":
+        return tuple(IMIX.items())
+    if isinstance(size, Mapping):
+        return _mixture(size, jumbo)
+    return ((parse_size(size, jumbo=jumbo), 1.0),)
+
+
+def _mixture(size: Mapping[Any, Any], jumbo: bool) -> tuple[tuple[float, float], ...]:
+    if not size:
+        raise ValueError("size must hold at least one frame size, got an empty mapping")
+    pairs = []
+    for value, share in size.items():
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise ValueError(f"size must map frame sizes to shares from 0 to 1, got share {share!r}")
+        pairs.append((parse_size(value, jumbo=jumbo), float(share)))
+    total = math.fsum(share for _, share in pairs)
+    if abs(total - 1.0) > 1e-6:
+        raise ValueError(f"size must map frame sizes to shares that sum to 1, got {total:g}")
+    return tuple((value, share / total) for value, share in pairs)
+
+
+def _arrivals(arrivals: str | Bursts) -> str | Bursts:
+    if isinstance(arrivals, Bursts):
+        return arrivals
+    if not isinstance(arrivals, str):
+        raise TypeError(f"arrivals must be a name or Bursts, got {arrivals!r}")
+    match = _BURSTS.fullmatch(arrivals.replace(" ", ""))
+    if match:
+        return _parse_bursts(arrivals, match["body"])
+    if arrivals not in _PROCESSES:
+        raise unknown_choice("arrivals", arrivals, (*_PROCESSES, "bursts(on=10ms,off=90ms)"))
+    return arrivals
+
+
+def _parse_bursts(text: str, body: str) -> Bursts:
+    fields = dict(part.partition("=")[::2] for part in body.split(",") if part)
+    unknown = set(fields) - {"on", "off", "random"}
+    if unknown or not {"on", "off"} <= set(fields) or fields.get("random", "yes") not in ("yes", "no"):
+        raise ValueError(
+            f"arrivals must read bursts(on=10ms,off=90ms) or with random=no, got {text!r}"
+        )
+    return Bursts(fields["on"], fields["off"], fields.get("random", "yes") == "yes")
