@@ -10,6 +10,7 @@ import numpy as np
 
 from capmodel.application import Application, load_application, own_work
 from capmodel.assemble import Choices, assemble
+from capmodel.columns import checked_column, is_column
 from capmodel.backend import Backend, load_backend
 from capmodel.machine import Machine, load_machine
 from capmodel.path import CapturePath
@@ -177,14 +178,14 @@ def _choices(
 
 
 def _count(value: Any, name: str) -> Any:
-    if isinstance(value, np.ndarray) and value.ndim > 0:
-        return np.asarray([parse_slots(item.item(), name=name) for item in value], dtype=np.float64)
+    if is_column(value):
+        return checked_column(value, name, least=1.0, open_end=False)
     return float(parse_slots(value, name=name))
 
 
 def _seconds(value: Any, name: str) -> Any:
-    if isinstance(value, np.ndarray) and value.ndim > 0:
-        return np.asarray([parse_duration(float(item), name=name) for item in value])
+    if is_column(value):
+        return checked_column(value, name)
     return parse_duration(value, name=name)
 
 

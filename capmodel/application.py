@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from capmodel.catalogue import expect, locate, names, read_toml
+from capmodel.columns import checked_column, is_column
 from capmodel.errors import damaged_file, unknown_choice
 from capmodel.quantities import parse_duration
 
@@ -58,9 +59,11 @@ class Application:
 
 def _on_curve(curve: tuple[tuple[float, ...], tuple[float, ...]], size: Any) -> Any:
     """Time per packet between the measured sizes; beyond them in proportion to the size."""
-    sizes, times = (np.asarray(part) for part in curve)
-    inside = np.interp(size, sizes, times)
-    return inside * np.maximum(np.asarray(size) / sizes[-1], 1.0)
+    sizes, times = (np.asarray(part, dtype=np.float64) for part in curve)
+    beyond = np.maximum(np.asarray(size) / sizes[-1], 1.0)
+    if times.ndim > 1:  # several levels at once, one per row
+        return np.stack([np.interp(size, sizes, row) * beyond for row in times])[:, None]
+    return np.interp(size, sizes, times) * beyond
 
 
 def application_names() -> tuple[str, ...]:
@@ -186,8 +189,6 @@ def own_work(work: Any, snaplen: int = 65535) -> Application:
 
 
 def _seconds(value: Any, name: str) -> Any:
-    if isinstance(value, np.ndarray) and value.ndim > 0:
-        if not np.all(np.isfinite(value)) or np.any(value < 0.0):
-            raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-        return value.astype(np.float64)
+    if is_column(value):
+        return checked_column(value, name, open_end=False)
     return parse_duration(value, name=name, positive=False)

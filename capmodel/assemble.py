@@ -80,17 +80,30 @@ def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
         raise unknown_choice("driver", choices.driver, DRIVER_MODES)
 
 
-def needed_primitives(backend: Backend, application: Application) -> tuple[str, ...]:
-    """Names of the machine costs that a backend and an application charge."""
+def needed_primitives(
+    backend: Backend, application: Application, totals: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """Names of the machine costs that a backend and an application charge.
+
+    A stage in `totals` is known as a whole and needs none of its own.
+    """
     found: list[str] = []
-    for stage in (backend.kernel, backend.consumer):
-        found += [*stage.once, *stage.per_consumer, *([stage.copy] if stage.copy else [])]
+    for name, stage in (("kernel", backend.kernel), ("consumer", backend.consumer)):
+        if name not in totals:
+            found += [*stage.once, *stage.per_consumer, *([stage.copy] if stage.copy else [])]
     waiting = backend.waiting
     optional = (waiting.poll, waiting.contention, waiting.spin_call)
     found += [name for name in optional if name]
     if waiting.policy not in ("spin", "sleep") and waiting.signal:
         found.append(waiting.signal)
     return tuple(dict.fromkeys([*found, *application.primitives]))
+
+
+def known_totals(backend: Backend, machine: Machine) -> frozenset[str]:
+    """Stages of a backend whose cost the machine knows only as a whole."""
+    return frozenset(
+        stage for stage in ("kernel", "consumer") if f"totals.{backend.name}.{stage}" in machine
+    )
 
 
 def _total(machine_values: Mapping[str, Any], backend: Backend, stage: str) -> Any | None:
@@ -192,7 +205,7 @@ def _wakeup(
     poll = values[waiting.poll] if waiting.poll else 0.0
     if policy == "sleep" and waiting.policy != "sleep":
         poll = values.get("sleep_call", poll)
-    if sleep == "adaptive":
+    if isinstance(sleep, str):  # "adaptive": half of what the buffer takes to fill
         sleep = 0.5 * fill_time
     spin = waiting.spins * values[waiting.spin_call] if waiting.spin_call else 0.0
     if policy == "block":
@@ -242,14 +255,12 @@ def assemble(
     """
     check_choices(backend, machine, choices)
     costs = machine.values() if values is None else values
-    totals = f"totals.{backend.name}.kernel" in costs
-    if not totals:
-        for name in needed_primitives(backend, application):
-            if name not in costs:
-                raise ValueError(
-                    f"machine {machine.name!r} has no cost {name!r}, which backend "
-                    f"{backend.name!r} with application {application.name!r} needs"
-                )
+    for name in needed_primitives(backend, application, known_totals(backend, machine)):
+        if name not in costs:
+            raise ValueError(
+                f"machine {machine.name!r} has no cost {name!r}, which backend "
+                f"{backend.name!r} with application {application.name!r} needs"
+            )
     pinning = choices.pinning or ("split" if machine.cores > 1 else "same")
     if pinning == "auto":
         alternatives = tuple(

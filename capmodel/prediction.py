@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from capmodel.application import Application
-from capmodel.assemble import Choices, assemble, needed_primitives
+from capmodel.assemble import Choices, assemble, known_totals, needed_primitives
 from capmodel.backend import Backend
 from capmodel.constant import Constant
 from capmodel.errors import unknown_choice
@@ -224,7 +224,8 @@ class Prediction:
         """The machine's constants that went into this prediction, by name."""
         prefix = f"totals.{self.backend.name}."
         totals = {k: c for k, c in self.machine.constants.items() if k.startswith(prefix)}
-        names = needed_primitives(self.backend, self.application)
+        whole = known_totals(self.backend, self.machine)
+        names = needed_primitives(self.backend, self.application, whole)
         used = {k: self.machine.constants[k] for k in names if k in self.machine.constants}
         return {**totals, **used}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from capmodel.columns import checked_column, is_column
 from capmodel.errors import unknown_choice
 from capmodel.path import Arrivals
 from capmodel.quantities import parse_duration, parse_rate, parse_size
@@ -141,25 +142,23 @@ _PROCESSES: dict[str, tuple[Any, float]] = {"cbr": ("cbr", 0.0), "poisson": ("po
 
 
 def _rate(rate: Any, mean_size: Any) -> Any:
-    if isinstance(rate, np.ndarray) and rate.ndim > 0:
-        return _positive(rate, "rate")
+    if is_column(rate):
+        return checked_column(rate, "rate")
     size = float(mean_size) if np.ndim(mean_size) == 0 else None
     return parse_rate(rate, size=size, name="rate")
 
 
 def _positive(value: Any, name: str) -> Any:
-    if isinstance(value, np.ndarray) and value.ndim > 0:
-        if not np.all(np.isfinite(value)) or np.any(value <= 0.0):
-            raise ValueError(f"{name} must be finite and greater than 0, got {value!r}")
-        return value.astype(np.float64)
+    if is_column(value):
+        return checked_column(value, name)
     return parse_duration(value, name=name)
 
 
 def _sizes(size: Any, jumbo: bool) -> tuple[tuple[Any, float], ...]:
-    if isinstance(size, np.ndarray) and size.ndim > 0:
-        for item in size:
+    if is_column(size):
+        for item in size.flat:
             parse_size(float(item), jumbo=jumbo)
-        return ((size.astype(np.float64), 1.0),)
+        return ((np.asarray(size, dtype=np.float64), 1.0),)
     if isinstance(size, str) and size == "imix":
         return tuple(IMIX.items())
     if isinstance(size, Mapping):

@@ -73,7 +73,7 @@ def solve_split(path: CapturePath) -> Outcome:
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
-        overload_drops=zero if direct else duty * consumer_drops,
+        overload_drops=zero if direct else duty * np.where(overload, buffer_drops, consumer_drops),
         wakeup_rate=duty * cycles * stage.wakes,
         poll_rate=duty * cycles * stage.polls,
         interrupt_rate=duty * interrupts,
@@ -250,6 +250,9 @@ def _consumer_loss(
     load = taken * work
     capacity = np.asarray(path.buffer.capacity, dtype=np.float64)
     arrivals = path.arrivals
+    if path.buffer.kind in BLOCK_KINDS and arrivals.process != "on_off":
+        # whole buffers change hands: their own law has counted this loss already
+        return 0.0 * load, load + path.wakeup.poll_cost * taken / path.buffer.block >= 1.0
     if arrivals.process == "on_off":
         drain = np.where(work > 0.0, _inverse(work), np.inf)
         if arrivals.random_bursts:
@@ -295,7 +298,7 @@ def _regime(
     names = ("card", "consumer", "buffer", "kernel")
     flags = (
         offered > load.cap,
-        overload & (consumer_loss >= ring_loss),
+        overload & (consumer_loss + stage.share_lost >= ring_loss),
         stage.share_lost > np.maximum(ring_loss, consumer_loss),
         ring_loss > 1e-6,
     )

@@ -19,13 +19,15 @@ from capmodel.path import Number, Wakeup
 @dataclass(frozen=True)
 class Vacation:
     """One sleep cycle: `off` [s] away in all, of which `overhead` [s] is kernel time, `burst` [s]
-    one undivided stretch during which packets only pile up; `polls` wait calls and `wakes`
-    kernel signals per cycle; at least `least` packets per cycle; consumer `busy` [s] per cycle.
+    one undivided stretch during which packets only pile up, after a `signal` [s] during which the
+    kernel delivers nothing; `polls` wait calls and `wakes` kernel signals per cycle; at least
+    `least` packets per cycle; the consumer is `busy` [s] waiting per cycle.
     """
 
     off: Number
     overhead: Number
     burst: Number
+    signal: Number
     polls: Number
     wakes: float
     least: Number
@@ -45,13 +47,13 @@ def _poll(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vacat
     polling = wakeup.poll_cost / miss
     off = wakeup.cost + burst + polling + _gap(interval, consumer, scv)
     least = np.minimum(wakeup.threshold, 1.0 + wakeup.timeout / interval)
-    return Vacation(off, wakeup.cost + 0.0 * off, burst, 1.0 / miss, 1.0, least, polling)
+    return Vacation(off, wakeup.cost + 0.0 * off, burst, wakeup.cost, 1.0 / miss, 1.0, least, polling)
 
 
 def _spin(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vacation:
     off = np.maximum(_gap(interval, consumer, scv), 1e-3 * interval)
     slowed = wakeup.contention / (1.0 + wakeup.contention)
-    return Vacation(off, slowed * off, 0.0 * off, 0.0 * off, 0.0, 0.0 * off, off)
+    return Vacation(off, slowed * off, 0.0 * off, 0.0, 0.0 * off, 0.0, 0.0 * off, off)
 
 
 def _sleep(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vacation:
@@ -61,7 +63,7 @@ def _sleep(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vaca
     slowed = wakeup.contention / (1.0 + wakeup.contention) * share
     calls = off / np.where(call > 0.0, call, off)
     return Vacation(
-        off, slowed * off, wakeup.sleep + 0.0 * off, calls, 0.0, 0.0 * off, share * off
+        off, slowed * off, wakeup.sleep + 0.0 * off, 0.0, calls, 0.0, 0.0 * off, share * off
     )
 
 
@@ -75,13 +77,7 @@ def _yield(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vaca
     off = wakeup.cost + burst + looking
     slowed = wakeup.contention / (1.0 + wakeup.contention) * looking
     one = 1.0 + 0.0 * off
-    return Vacation(off, wakeup.cost + slowed, burst, one, 1.0, one, looking)
-
-
-def _block(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vacation:
-    # the threshold is the block: the kernel signals when it closes one, or at the retire timer
-    vacation = _poll(wakeup, interval, consumer, scv)
-    return vacation
+    return Vacation(off, wakeup.cost + slowed, burst, wakeup.cost, one, 1.0, one, looking)
 
 
 VACATIONS: dict[str, Callable[[Wakeup, Array, Array, Array], Vacation]] = {
@@ -90,8 +86,8 @@ VACATIONS: dict[str, Callable[[Wakeup, Array, Array, Array], Vacation]] = {
     "spin": _spin,
     "sleep": _sleep,
     "yield": _yield,
-    "block": _block,
-    "rotation": _block,
+    "block": _poll,
+    "rotation": _poll,
 }
 
 
@@ -120,7 +116,7 @@ def cycle(
     its overhead (`kernel_pays` false).
     """
     overhead = away.overhead if kernel_pays else 0.0
-    stretch = away.burst if kernel_pays else np.maximum(away.burst + away.overhead, 0.0)
+    stretch = away.burst if kernel_pays else away.burst + away.signal
     lost = np.maximum(stretch - np.maximum(capacity - 1.0, 0.0) * interval, 0.0)
     lag = np.maximum(away.off - overhead - lost, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
