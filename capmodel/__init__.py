@@ -14,6 +14,7 @@ from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
 from capmodel.results import Solution
 from capmodel.solvers import SOLVERS, solve
+from capmodel.sweeping import Sweep, sweep
 from capmodel.workload import Bursts, Workload
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Machine",
     "Prediction",
     "Solution",
+    "Sweep",
     "Workload",
     "application_names",
     "backend_names",
@@ -33,5 +35,6 @@ __all__ = [
     "machine_names",
     "predict",
     "solve",
+    "sweep",
 ]
 __version__ = "0.1.0"

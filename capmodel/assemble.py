@@ -92,7 +92,7 @@ def needed_primitives(
         if name not in totals:
             found += [*stage.once, *stage.per_consumer, *([stage.copy] if stage.copy else [])]
     waiting = backend.waiting
-    optional = (waiting.poll, waiting.contention, waiting.spin_call)
+    optional = (waiting.poll, waiting.contention, waiting.spin_call, backend.consumer.stretch)
     found += [name for name in optional if name]
     if waiting.policy not in ("spin", "sleep") and waiting.signal:
         found.append(waiting.signal)
@@ -152,7 +152,8 @@ def _buffer(backend: Backend, choices: Choices, application: Application, worklo
         block_bytes = rule.block.amount if rule.block.unit == "bytes" else rule.block.amount * slot
         block = np.maximum(np.floor(block_bytes / slot), 1.0)
         # a request smaller than a block is rounded up to one
-        blocks = np.maximum(np.floor(memory / block_bytes), 1.0)
+        requested = amount.amount if amount.unit == "bytes" else memory
+        blocks = np.maximum(np.floor(requested / block_bytes), 1.0)
         retire = choices.timeout if choices.timeout is not None else (rule.retire or np.inf)
         return Buffer(block * blocks, "blocks", block, blocks, retire), blocks * block_bytes
     return Buffer(capacity, rule.kind), memory
@@ -307,7 +308,8 @@ def _placed(
     else:
         read_cost, _ = _stage_cost(backend.consumer, values, 1, captured, split)
     own = 0.0 if application.name == "sink" else _work(application, values, workload)
-    consumer_cost = read_cost + own + penalty
+    stretch = values[backend.consumer.stretch] if backend.consumer.stretch else 1.0
+    consumer_cost = read_cost + stretch * own + penalty
 
     nic = choices.nic or machine.default_nic
     ring = choices.ring if choices.ring is not None else values.get(f"nic.{nic}.ring", 256.0)
@@ -330,6 +332,7 @@ def _placed(
         cores=Cores(pinning, kernel_share=values.get("kernel_share", 1.0)),
         on_full=backend.on_full,  # type: ignore[arg-type]  # checked when the backend was read
         producer_startup=values.get("producer_startup", np.inf),
+        consumer_notify=values.get("consumer_notify", 0.0),
     )
 
 

@@ -30,13 +30,15 @@ class StageCosts:
     """Costs that a stage charges, by the names of a machine's primitives.
 
     `once` per packet; `per_consumer` per packet and capture process; `copy` names the cost per
-    captured byte (and process); `shared_lines` cache lines cross between the cores per packet.
+    captured byte (and process); `shared_lines` cache lines cross between the cores per packet;
+    `stretch` names a factor on the application's own work.
     """
 
     once: tuple[str, ...] = ()
     per_consumer: tuple[str, ...] = ()
     copy: str | None = None
     shared_lines: float = 0.0
+    stretch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class Backend:
 
 _TEXTS = (list,)
 _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "kernel": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float)},
-    "consumer": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float)},
+    "kernel": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float), "stretch": str},
+    "consumer": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float), "stretch": str},
     "waiting": {
         "policy": str, "poll": str, "signal": str, "contention": str, "threshold": (int, float),
         "timeout": (int, float), "sleep": (int, float, str), "spins": (int, float),
@@ -208,6 +210,7 @@ def _costs(raw: dict[str, Any]) -> StageCosts:
         per_consumer=tuple(raw.get("per_consumer", ())),
         copy=raw.get("copy"),
         shared_lines=float(raw.get("shared_lines", 0.0)),
+        stretch=raw.get("stretch"),
     )
 
 

@@ -39,6 +39,8 @@ class Machine:
         Posterior sample of the calibrated costs [SI], equally long columns; empty if none.
     default_nic : str
         The card used unless another is named.
+    base : str
+        The machine that this one extends, if any; `own` names the constants that replace its.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Machine:
     )
     default_nic: str = ""
     notes: str = ""
+    base: str = ""
+    own: frozenset[str] = frozenset()
 
     def __contains__(self, key: object) -> bool:
         return key in self.constants
@@ -186,7 +190,11 @@ def read_machine(path: Path) -> Machine:
     for key, constant in constants.items():
         if constant.value < 0.0:
             raise damaged_file(path, key, f"must not be negative, got {constant.value}")
-    samples = dict(base.samples) if base is not None else {}
+    own = frozenset(
+        f"{prefix}{name}" for prefix, table in _tables(raw, path) for name in table
+    )
+    inherited = base.samples if base is not None else {}
+    samples = {name: sample for name, sample in inherited.items() if name not in own}
     if "posterior" in raw:
         samples.update(_read_posterior(path.with_name(raw["posterior"]), constants))
     return Machine(
@@ -197,6 +205,8 @@ def read_machine(path: Path) -> Machine:
         samples=MappingProxyType(samples),
         default_nic=raw.get("default_nic", base.default_nic if base else ""),
         notes=raw.get("notes", ""),
+        base=raw.get("extends", ""),
+        own=own,
     )
 
 

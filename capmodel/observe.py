@@ -18,7 +18,7 @@ from capmodel.assemble import assemble
 from capmodel.backend import load_backend
 from capmodel.errors import unknown_choice
 from capmodel.formulary._typing import Array
-from capmodel.machine import load_machine
+from capmodel.machine import Machine, load_machine
 from capmodel.results import Solution
 from capmodel.solvers import solve
 from capmodel.workload import Workload
@@ -142,10 +142,18 @@ class Observer:
         if parsed:
             raise ValueError(f"unknown arguments of predict: {', '.join(sorted(parsed))}")
         choices = _choices(**given, backend=backend)
-        values: Mapping[str, Any] | None = None
-        if self._values is not None and machine.name in self._values:
-            values = {**machine.values(), **self._values[machine.name]}
+        values = self.costs(machine)
         return solve(assemble(workload, application, backend, machine, choices, values))
+
+    def costs(self, machine: Machine) -> dict[str, Any]:
+        """A machine's costs with those under study in place, its base's included [SI]."""
+        values: dict[str, Any] = machine.values()
+        given = self._values or {}
+        if machine.base in given:
+            inherited = given[machine.base]
+            values.update({key: item for key, item in inherited.items() if key not in machine.own})
+        values.update(given.get(machine.name, {}))
+        return values
 
 
 def _numbers(setting: Setting) -> dict[str, Any]:

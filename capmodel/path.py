@@ -197,7 +197,8 @@ class CapturePath:
 
     With ``pinning="auto"`` the `alternatives` hold the two placements (same core, split) between
     which the scheduler moves, each a complete path with its own costs. `on_full` is what a full
-    buffer does: ``drop`` (capture) or ``block`` (a channel whose producer waits).
+    buffer does: ``drop`` (capture) or ``block`` (a channel whose producer waits, to be woken after
+    `producer_startup` [s] by a consumer that pays `consumer_notify` [s]).
     """
 
     arrivals: Arrivals
@@ -208,6 +209,7 @@ class CapturePath:
     cores: Cores = Cores()
     on_full: Literal["drop", "block"] = "drop"
     producer_startup: Number = np.inf
+    consumer_notify: Number = 0.0
     alternatives: tuple[CapturePath, ...] = ()
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from capmodel.formulary.channel import channel_item_time
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.drivers import interrupts_per_packet_napi
 from capmodel.formulary.loss import loss_gg1k_diffusion
-from capmodel.formulary.same_core import same_core_carried_rate
+from capmodel.formulary.same_core import closed_loop_rate, same_core_carried_rate
 from capmodel.formulary.scheduling import environment_mean, environment_variance
 from capmodel.formulary.split import (
     carried_rate_saturated,
@@ -39,6 +39,7 @@ __all__ = [
     "buffer_for_loss_on_off",
     "carried_rate_saturated",
     "channel_item_time",
+    "closed_loop_rate",
     "critical_rate",
     "double_buffer_carried_rate",
     "double_buffer_loss",

@@ -113,9 +113,9 @@ def loss_on_off_fluid(
     r"""Loss of exponential on-off bursts in a finite buffer (fluid).
 
     .. math::
-        z=\frac{\beta}{c}-\frac{\alpha}{h-c},\quad r=\frac{h-c}{c},\quad
-        P(\text{full}) = p_{on}\left[1-\frac{p_{off}(1-e^{zK})}{p_{off}-p_{on} r e^{zK}}\right],
-        \quad loss=\frac{(h-c)P(\text{full})}{h\,p_{on}}
+        z=\frac{\beta}{c}-\frac{\alpha}{h-c},\quad g=\frac{h-c}{\alpha},\quad
+        P(\text{full}\mid\text{on}) = \frac{zg}{zg + 1 - e^{-zK}},\quad
+        loss=\frac{h-c}{h}\,P(\text{full}\mid\text{on})
 
     Parameters
     ----------
@@ -148,20 +148,13 @@ def loss_on_off_fluid(
     peak, drain, alpha, beta, size = asarrays(
         peak_rate, service_rate, leave_on, leave_off, capacity
     )
-    on = beta / (alpha + beta)
-    off = alpha / (alpha + beta)
     excess = np.maximum(peak - drain, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = excess / drain
+    climb = excess / alpha  # mean rise of the content in one burst
+    with np.errstate(divide="ignore", invalid="ignore"):
         decay = beta / drain - alpha / np.where(excess > 0.0, excess, 1.0)
-        # z < 0 (stable): E = e^{zK} small. z > 0: divide numerator and denominator by E.
-        small = np.exp(-np.abs(decay) * size)
-        stable = small * (off - on * ratio) / (off - on * ratio * small)
-        overload = (off - on * ratio) / (off * small - on * ratio)
-        full = np.where(decay < 0.0, stable, overload)
-        # at z = 0 both are 0/0: the limit of the linear density
-        balanced = 1.0 / (1.0 + size * (beta / drain) * off + 1e-300)
-    full = np.where(np.abs(decay) * size < 1e-9, balanced, full)
+        # P(full | on): z g and 1 - e^{-zK} have one sign, so nothing cancels, tiny losses included
+        rest = -np.expm1(np.clip(-decay * size, -700.0, 700.0))
+        full = np.where(decay == 0.0, climb / (climb + size), decay * climb / (decay * climb + rest))
     return np.where(excess > 0.0, excess / peak * np.clip(full, 0.0, 1.0), 0.0)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from capmodel.formulary._typing import Array, ArrayLike, asarrays
 
 _GRID = 96
-_BISECTIONS = 46
-_INNER = 12
+_BISECTIONS = 40
+_INNER = 10
 
 
 def shared_core_carried_rate(
@@ -95,18 +95,12 @@ def shared_core_carried_rate(
     with np.errstate(divide="ignore"):
         top = np.minimum(offered, 1.0 / (n * np.maximum(consumer, 1e-300)))
     top = np.minimum(top, 1.0 / kernel)
-    low, high = np.zeros_like(top), top.copy()
-    settled = excess(top) <= 0.0
-    low = np.where(settled, top, low)
-    for step in range(1, _GRID):
-        trial = top * (1.0 - step / _GRID)
-        fits = ~settled & (excess(trial) <= 0.0)
-        low = np.where(fits, trial, low)
-        high = np.where(~settled & ~fits, trial, high)
-        settled = settled | fits
-        if np.all(settled):
-            break
-    high = np.where(low >= top, top, high)
+    # the largest feasible rate may lie below an infeasible stretch: look at the whole range at once
+    steps = np.linspace(0.0, 1.0, _GRID + 1).reshape(-1, *(1,) * top.ndim)
+    feasible = excess(steps * top) <= 0.0
+    last = _GRID - np.argmax(feasible[::-1], axis=0)
+    low = last / _GRID * top
+    high = np.minimum(last + 1, _GRID) / _GRID * top
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         fits = excess(middle) <= 0.0

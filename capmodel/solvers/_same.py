@@ -11,7 +11,13 @@ from capmodel.path import CapturePath
 from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
 from capmodel.solvers._drivers import driver_load
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
-from capmodel.solvers._split import _consumer_loss, _duty, _inverse, departure_scv
+from capmodel.solvers._split import (
+    _affordable,
+    _consumer_loss,
+    _duty,
+    _inverse,
+    departure_scv,
+)
 from capmodel.solvers._vacations import cycle, vacation
 
 
@@ -74,11 +80,11 @@ def solve_same(path: CapturePath) -> Outcome:
     used = packets_kernel + drops_kernel + carried * work
     interrupts = load.interrupts(at_card, taken, used * _inverse(taken))
     slack = np.maximum(1.0 - used, 0.0)
-    interrupts = np.minimum(interrupts, slack * _inverse(kernel.driver.interrupt_cost))
+    interrupts = np.minimum(interrupts, _affordable(slack, kernel.driver.interrupt_cost))
     slack = np.maximum(slack - interrupts * kernel.driver.interrupt_cost, 0.0)
     # no wakeup happens that the core has no time for: batches grow instead
     price = wakeup.cost * wakes + wakeup.switch_cost + waiting
-    cycles = np.minimum(cycles, slack * _inverse(price))
+    cycles = np.minimum(cycles, _affordable(slack, price))
     capacity, ring = asarrays(path.buffer.capacity, kernel.ring)
     in_buffer = np.where(
         overload, capacity, np.minimum(carried * (slow_work + wakeup.latency), capacity)

@@ -10,7 +10,7 @@ from capmodel.formulary._typing import Array, asarrays
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.loss import loss_gg1k_diffusion
-from capmodel.path import CapturePath
+from capmodel.path import CapturePath, Number
 from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
 from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
@@ -63,9 +63,8 @@ def solve_split(path: CapturePath) -> Outcome:
     overhead_time = cycles * stage.overhead
     busy = packets_time + drops_time + overhead_time
     interrupts = load.interrupts(at_card, taken, busy * _inverse(taken))
-    interrupts = np.minimum(
-        interrupts, np.maximum(1.0 - busy, 0.0) * _inverse(kernel.driver.interrupt_cost)
-    )
+    spare = np.maximum(1.0 - busy, 0.0)
+    interrupts = np.minimum(interrupts, _affordable(spare, kernel.driver.interrupt_cost))
     direct = path.buffer.kind == "ring"
     buffer_drops = overflow + consumer_drops
     zero = 0.0 * buffer_drops
@@ -111,6 +110,11 @@ def _inverse(value: Array) -> Array:
     array = np.asarray(value, dtype=np.float64)
     with np.errstate(divide="ignore"):
         return np.where(array > 0.0, 1.0 / np.where(array > 0.0, array, 1.0), 0.0)
+
+
+def _affordable(time: Array, price: Number) -> Array:
+    """How often per second something fits into a share of a core; without end if it is free."""
+    return np.where(np.asarray(price) > 0.0, time * _inverse(price), np.inf)
 
 
 def _duty(path: CapturePath) -> Array:

@@ -117,7 +117,8 @@ def cycle(
     """
     overhead = away.overhead if kernel_pays else 0.0
     stretch = away.burst if kernel_pays else away.burst + away.signal
-    lost = np.maximum(stretch - np.maximum(capacity - 1.0, 0.0) * interval, 0.0)
+    # a signalled consumer leaves its waking packet in the buffer, one that sleeps by time nothing
+    lost = np.maximum(stretch - np.maximum(capacity - away.wakes, 0.0) * interval, 0.0)
     lag = np.maximum(away.off - overhead - lost, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         packets = np.maximum(lag / (interval - consumer), away.least)

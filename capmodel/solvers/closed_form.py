@@ -91,17 +91,28 @@ SOLVE_BY_PINNING: dict[str, Callable[[CapturePath], Solution]] = {
 }
 
 
+CHANNEL_TURNS: dict[str, Callable[[CapturePath], float]] = {
+    "read": lambda path: 1.0,
+    "poll": lambda path: 1.0 / path.buffer.capacity,
+    "spin": lambda path: 1.0 / path.buffer.capacity,
+}
+
+
 def _channel(path: CapturePath) -> Solution:
     """A blocking channel: nothing is dropped, the faster side waits and the slower pays."""
     wakeup, kernel, consumer = path.wakeup, path.kernel, path.consumer
     spinning = wakeup.policy == "spin"
     startup = np.inf if spinning else path.producer_startup
     item = channel_item_time(
-        kernel.cost, consumer.cost, 0.0 if spinning else wakeup.cost, wakeup.cost,
+        kernel.cost, consumer.cost, 0.0 if spinning else wakeup.cost, path.consumer_notify,
         wakeup.latency, startup, wakeup.threshold,
     )  # fmt: skip
     if path.cores.pinning == "same":
+        # one core changes sides when a side must wait: for every item if each is waited for,
+        # else when the ring is full or empty
+        turns = CHANNEL_TURNS[wakeup.policy](path)
         item = kernel.cost + consumer.cost + wakeup.cost / wakeup.threshold
+        item = item + turns * wakeup.switch_cost
     offered = np.asarray(path.arrivals.rate, dtype=np.float64)
     carried = np.minimum(offered, 1.0 / item)
     # what the channel does not take waits at the sender: no drop, but not carried either

@@ -1,0 +1,297 @@
+"""The command ``capmodel``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any, NoReturn
+
+import capmodel
+from capmodel import cli_output as out
+from capmodel.api import predict
+from capmodel.backend import load_backend
+from capmodel.claims import evaluate_claims
+from capmodel.cli_options import add_path_options, arguments, series_arguments
+from capmodel.errors import unknown_choice
+from capmodel.machine import load_machine
+from capmodel.prediction import Prediction
+from capmodel.sweeping import sweep
+from capmodel.tables import WIDTH, text_table
+
+_WRONG_USE, _INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are those of the library: one sentence, no usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see '{self.prog} --help')")
+
+
+def _print_warnings(prediction: Prediction) -> None:
+    for text in prediction.warnings:
+        print(f"capmodel: warning: {text}", file=sys.stderr)
+
+
+def _predicted(options: argparse.Namespace) -> Prediction:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the prediction holds them all
+        prediction = predict(**arguments(options))
+    _print_warnings(prediction)
+    return prediction
+
+
+def _predict(options: argparse.Namespace) -> int:
+    prediction = _predicted(options)
+    if options.json:
+        extra = {"explanation": prediction.explain()} if options.reasons else {}
+        print(out.as_json({**prediction.to_dict(), **extra}))
+        return 0
+    print(out.prediction_text(prediction))
+    if options.reasons:
+        print(f"\n{out.paragraphs(prediction.explain())}")
+    if options.references:
+        print(f"\n{out.listed('Sources:', prediction.references())}")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    prediction = _predicted(options)
+    if options.json:
+        print(out.as_json({"explanation": prediction.explain().split("\n\n")}))
+    else:
+        print(out.paragraphs(prediction.explain()))
+    return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    kind = "json" if options.json else options.format or _ending(options.out)
+    result = sweep(
+        **series_arguments(options), intervals=options.intervals, progress=out.progress_bar()
+    )
+    text = out.sweep_text(result, kind)
+    if options.out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_file(options.out, text)
+    return 0
+
+
+def _ending(path: str | None) -> str:
+    if path is None:
+        return "csv"
+    ending = os.path.splitext(path)[1].removeprefix(".").lower()
+    if ending not in out.SWEEP_FORMATS:
+        raise unknown_choice("ending of --out (or --format)", ending, tuple(out.SWEEP_FORMATS))
+    return ending
+
+
+def _claims(options: argparse.Namespace) -> int:
+    results = evaluate_claims()
+    if options.json:
+        print(out.as_json(out.claims_rows(results)))
+    else:
+        print(out.claims_text(results, numbers=options.numbers))
+    return 0 if all(result.met for result in results) else 1
+
+
+def _validate(options: argparse.Namespace) -> int:
+    comparison: Any = import_module("capmodel.comparison")
+    rows = comparison.main_table([options.set] if options.set else None)
+    print(out.as_json(out.comparison_rows(rows)) if options.json else out.comparison_text(rows))
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    calibration: Any = import_module("capmodel.calibration")
+    names = ("steps", "chains", "seed", "folds", "out")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    result = calibration.run(options.name, **given)
+    print(out.as_json(result.to_dict()) if options.json else result)
+    return 0
+
+
+def _backends(options: argparse.Namespace) -> int:
+    if options.name is None:
+        return _print_rows(out.backend_rows(), options)
+    details = out.backend_details(load_backend(options.name))
+    print(out.as_json(details) if options.json else out.details_text(details))
+    return 0
+
+
+def _machines(options: argparse.Namespace) -> int:
+    if options.name is None:
+        return _print_rows(out.machine_rows(), options)
+    machine = load_machine(options.name)
+    print(out.as_json(out.machine_details(machine)) if options.json else out.machine_text(machine))
+    return 0
+
+
+def _print_rows(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> int:
+    if options.json:
+        print(out.as_json(rows))
+    else:
+        print(text_table(list(rows[0]), [list(row.values()) for row in rows]))
+    return 0
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    add_path_options(parser)
+    parser.add_argument("--reasons", action="store_true", help="say why, and what would help")
+    parser.add_argument("--references", action="store_true", help="list the sources of the numbers")
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    add_path_options(parser, several=True)
+    parser.add_argument("--out", metavar="FILE", help="write FILE.csv or FILE.json, all or nothing")
+    parser.add_argument("--format", choices=tuple(out.SWEEP_FORMATS), help="default: csv")
+    parser.add_argument("--intervals", action="store_true", help="add captured_low, captured_high")
+
+
+def _add_claims(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--numbers", action="store_true", help="every scenario's captured share")
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", metavar="NAME", help="one set of measurements; default: all")
+
+
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="a calibration that the data define")
+    for option, text in (
+        ("steps", "steps of the sampler"), ("chains", "chains of the sampler"),
+        ("seed", "seed of the random numbers"), ("folds", "folds of the cross-validation"),
+    ):  # fmt: skip
+        parser.add_argument(f"--{option}", metavar="N", type=int, help=text)
+    parser.add_argument("--out", metavar="DIR", help="where the machine files are written")
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="show this one in full")
+
+
+@dataclass(frozen=True)
+class _Command:
+    help: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+    examples: tuple[str, ...]
+
+
+_RANGES = "Lists: a,b,c. Ranges: from:to:count, or log:from:to:count in equal ratios; with units."
+COMMANDS: dict[str, _Command] = {
+    "predict": _Command("predict one set-up", _add_predict, _predict, (
+        "capmodel predict --rate 1.27Mpps --backend pf_packet --reasons",
+        "capmodel predict --rate 1Gbit/s --size imix --machine my.toml --json",
+        "capmodel predict --rate 8e5 --buffer 20MiB --work 600ns --pinning same",
+    )),
+    "explain": _Command("say why a set-up loses packets", add_path_options, _explain, (
+        "capmodel explain --rate 1.27Mpps --application packzip:3",
+    )),
+    "sweep": _Command("predict a whole grid", _add_sweep, _sweep, (
+        "capmodel sweep --rate 0.2Mpps:1.4Mpps:25 --backend pf_packet,pf_ring --out rates.csv",
+        "capmodel sweep --rate 1.27e6 --work log:50ns:20us:60 --intervals --format json",
+    )),
+    "claims": _Command("check the findings of the literature", _add_claims, _claims, (
+        "capmodel claims --numbers",
+    )),
+    "validate": _Command("compare with published measurements", _add_validate, _validate, (
+        "capmodel validate --json",
+    )),
+    "calibrate": _Command("fit a machine's costs to evidence", _add_calibrate, _calibrate, (
+        "capmodel calibrate braun2010 --seed 1 --out fitted",
+    )),
+    "backends": _Command("list the mechanisms", _add_name, _backends, (
+        "capmodel backends", "capmodel backends pf_ring",
+    )),
+    "machines": _Command("list the machines and their numbers", _add_name, _machines, (
+        "capmodel machines", "capmodel machines braun_amd",
+    )),
+}  # fmt: skip
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line.
+
+    Returns
+    -------
+    ArgumentParser
+
+    Examples
+    --------
+    >>> build_parser().parse_args(["backends", "bpf"]).name
+    'bpf'
+    """
+    plain = partial(argparse.RawDescriptionHelpFormatter, max_help_position=32, width=WIDTH)
+    parser = _Parser(
+        prog="capmodel",
+        description="Predicts how many packets a capture system loses, where, and why.",
+        epilog="examples:\n" + "\n".join(f"  {c.examples[0]}" for c in COMMANDS.values()),
+        formatter_class=plain,
+    )
+    parser.add_argument("--version", action="version", version=f"capmodel {capmodel.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        notes = f"{_RANGES}\n\n" if name == "sweep" else ""
+        own = commands.add_parser(
+            name, help=command.help, description=command.help[0].upper() + command.help[1:] + ".",
+            epilog=f"{notes}examples:\n" + "\n".join(f"  {text}" for text in command.examples),
+            formatter_class=plain, allow_abbrev=False,
+        )  # fmt: skip
+        command.add(own)
+        own.add_argument("--json", action="store_true", help="JSON instead of text")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; default: those of the process.
+
+    Returns
+    -------
+    int
+        Exit status [-]: 0; 1 if a claim fails; 2 after an error, which is one sentence on standard
+        error; 130 if interrupted.
+
+    Examples
+    --------
+    >>> main(["predict", "--rate", "1.27Mpps", "--backend", "pf_paket"])
+    2
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            options = build_parser().parse_args(argv)
+            status = COMMANDS[options.command].run(options)
+            sys.stdout.flush()
+            return status
+        except SystemExit as stop:  # --help and --version
+            return stop.code if isinstance(stop.code, int) else 0
+        except BrokenPipeError:
+            # the reader has gone, as in `capmodel backends | head`: nothing more to say to it
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            return _INTERRUPTED
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            print(f"capmodel: error: {' '.join(str(error).split())}", file=sys.stderr)
+            return _WRONG_USE
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"capmodel: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""What the command line writes: tables, JSON, CSV, files, progress."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from capmodel.atomic import replacing
+from capmodel.backend import Backend, backend_names, load_backend
+from capmodel.claims import ClaimResult
+from capmodel.machine import Machine, load_machine, machine_names
+from capmodel.prediction import Prediction
+from capmodel.references import reference
+from capmodel.sweep_result import Sweep, label
+from capmodel.tables import WIDTH, text_table
+
+_LONG = 2_000  # points; what takes longer than a moment shows its progress
+
+
+def as_json(value: Any) -> str:
+    """JSON text; infinities and NaN, which JSON does not have, become null.
+
+    Examples
+    --------
+    >>> as_json({"batch": float("inf")}).split()
+    ['{', '"batch":', 'null', '}']
+    """
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def prediction_text(prediction: Prediction) -> str:
+    """The numbers of a prediction under a heading; warnings go elsewhere."""
+    rows = prediction.summary()
+    width = max(len(name) for name, _ in rows)
+    head = [
+        prediction.backend.title,
+        f"on {prediction.machine.title}, {prediction.application.title}",
+    ]
+    return "\n".join([*head, *(f"  {name:<{width}}  {text}" for name, text in rows)])
+
+
+def paragraphs(text: str) -> str:
+    """Text folded to the width of a table."""
+    return "\n\n".join(textwrap.fill(part, WIDTH) for part in text.split("\n\n"))
+
+
+def listed(heading: str, lines: Sequence[str]) -> str:
+    """Lines under a heading, folded."""
+    folded = (
+        textwrap.fill(line, WIDTH, initial_indent="  - ", subsequent_indent="    ")
+        for line in lines
+    )
+    return "\n".join([heading, *folded])
+
+
+def sweep_rows(sweep: Sweep) -> list[dict[str, Any]]:
+    """One dictionary per point, objects by name."""
+    return [{key: label(value) for key, value in row.items()} for row in sweep.to_rows()]
+
+
+def sweep_text(sweep: Sweep, kind: str) -> str:
+    """A sweep as CSV or JSON."""
+    return SWEEP_FORMATS[kind](sweep)
+
+
+def _sweep_json(sweep: Sweep) -> str:
+    fixed = {key: label(value) for key, value in sweep.fixed.items() if value is not None}
+    return as_json({"fixed": fixed, "warnings": sweep.warnings, "points": sweep_rows(sweep)}) + "\n"
+
+
+def _sweep_csv(sweep: Sweep) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*sweep.axes, *sweep.keys()])
+    writer.writerows(row.values() for row in sweep_rows(sweep))
+    return text.getvalue()
+
+
+SWEEP_FORMATS: Mapping[str, Callable[[Sweep], str]] = {"csv": _sweep_csv, "json": _sweep_json}
+
+
+def write_file(path: str | Path, text: str) -> None:
+    """Write a file that is either whole or as it was before."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def progress_bar(total_hint: int = _LONG) -> Callable[[int, int], None] | None:
+    """A bar on standard error for long work, if somebody watches; else None."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        if total > total_hint:
+            filled = 40 * done // total
+            end = "\n" if done >= total else ""
+            bar = "#" * filled + "." * (40 - filled)
+            print(f"\r[{bar}] {100 * done // total:3d} %", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def claims_text(results: Sequence[ClaimResult], *, numbers: bool) -> str:
+    """Every claim with its verdict and smallest margin; at the end how many hold."""
+    rows = [
+        [r.claim.id, r.claim.section, _VERDICTS[r.met], round(float(r.margins.min()), 2)]
+        for r in results
+    ]
+    lines = [text_table(["claim", "section", "verdict", "margin"], rows)]
+    if numbers:
+        lines += ["", *(_claim_numbers(result) for result in results)]
+    held = sum(result.met for result in results)
+    return "\n".join([*lines, "", f"{held} of {len(results)} claims hold"])
+
+
+_VERDICTS = {True: "holds", False: "FAILS"}
+
+
+def _claim_numbers(result: ClaimResult) -> str:
+    head = textwrap.fill(f"{result.claim.id}: {result.claim.finding}", WIDTH)
+    scenarios = (
+        textwrap.fill(
+            f"{name}: " + " ".join(f"{100 * value:.1f}" for value in values) + " %",
+            WIDTH, initial_indent="    ", subsequent_indent="      ",
+        )
+        for name, values in result.numbers.items()
+    )  # fmt: skip
+    return "\n".join([head, *scenarios])
+
+
+def claims_rows(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
+    """Every claim as plain values."""
+    return [
+        {
+            "id": r.claim.id, "section": r.claim.section, "finding": r.claim.finding,
+            "holds": r.met, "margin": float(r.margins.min()),
+            "captured": {name: list(values) for name, values in r.numbers.items()},
+        }
+        for r in results
+    ]  # fmt: skip
+
+
+def comparison_text(rows: Sequence[Any]) -> str:
+    """Predicted beside measured."""
+    table = [
+        [row.data_set, row.id, row.quantity, row.predicted, row.measured, row.allowed,
+         "agrees" if row.agrees else "DIFFERS"]
+        for row in rows
+    ]  # fmt: skip
+    headers = ["data set", "row", "quantity", "predicted", "measured", "allowed", "verdict"]
+    agreeing = sum(bool(row.agrees) for row in rows)
+    return "\n".join([text_table(headers, table), "", f"{agreeing} of {len(rows)} rows agree"])
+
+
+def comparison_rows(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Predicted beside measured as plain values."""
+    return [
+        {
+            **{field.name: getattr(row, field.name) for field in fields(row)},
+            "allowed": row.allowed, "error": row.error, "agrees": bool(row.agrees),
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def backend_rows() -> list[dict[str, Any]]:
+    """Every backend in short."""
+    return [
+        {"name": b.name, "family": b.family, "policy": b.waiting.policy, "title": b.title}
+        for b in map(load_backend, backend_names())
+    ]
+
+
+def backend_details(backend: Backend) -> dict[str, Any]:
+    """One backend in full: costs charged, waiting, buffer, sources."""
+    waiting, rule = backend.waiting, backend.buffer
+    return {
+        "name": backend.name,
+        "title": backend.title,
+        "family": backend.family,
+        "driver": backend.driver,
+        "when full": backend.on_full,
+        "knobs": sorted(backend.knobs),
+        **{
+            f"{name} charges": [
+                *stage.once,
+                *(f"{cost} per process" for cost in stage.per_consumer),
+                *([f"{stage.copy} per captured byte"] if stage.copy else []),
+                *([f"{stage.shared_lines:g} x cache_line_transfer"] if stage.shared_lines else []),
+            ]
+            for name, stage in (("kernel", backend.kernel), ("consumer", backend.consumer))
+        },
+        "waiting": _stated(waiting),
+        "buffer": _stated(rule),
+        "sources": [f"{reference(s.source).text()} [{s.locator}]" for s in backend.sources],
+    }
+
+
+def _stated(part: Any) -> list[str]:
+    """Fields of a dataclass that are not left at nothing."""
+    pairs = ((field.name, getattr(part, field.name)) for field in fields(part))
+    return [f"{name} = {value}" for name, value in pairs if value not in (None, 0.0)]
+
+
+def details_text(details: Mapping[str, Any]) -> str:
+    """Names and values, lists folded."""
+    lines = []
+    for key, value in details.items():
+        if key == "sources":
+            lines.append(listed("sources:", value))
+            continue
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        lines.append(textwrap.fill(f"{key}: {text or '-'}", WIDTH, subsequent_indent="    "))
+    return "\n".join(lines)
+
+
+def machine_rows() -> list[dict[str, Any]]:
+    """Every machine in short."""
+    return [
+        {"name": m.name, "cores": m.cores, "samples": _samples(m), "title": m.title}
+        for m in map(load_machine, machine_names())
+    ]
+
+
+def _samples(machine: Machine) -> int:
+    return len(next(iter(machine.samples.values()))) if machine.samples else 0
+
+
+def machine_details(machine: Machine) -> dict[str, Any]:
+    """One machine in full: every constant with its provenance."""
+    return {
+        "name": machine.name,
+        "title": machine.title,
+        "cores": machine.cores,
+        "cards": list(machine.cards),
+        "samples": _samples(machine),
+        "notes": machine.notes,
+        "constants": [
+            {
+                "name": key, "value": c.value, "std": c.std, "unit": c.unit, "origin": c.origin,
+                "source": c.source, "locator": c.locator,
+            }
+            for key, c in machine.constants.items()
+        ],
+    }  # fmt: skip
+
+
+def machine_text(machine: Machine) -> str:
+    """One machine in full, as a table."""
+    details = machine_details(machine)
+    constants = details.pop("constants")
+    rows = [
+        [c["name"], c["value"], c["std"], c["unit"], c["origin"], f"{c['source']}: {c['locator']}"]
+        for c in constants
+    ]
+    table = text_table(["cost", "value", "sd", "unit", "origin", "source"], rows)
+    return f"{details_text({k: v for k, v in details.items() if v != ''})}\n\n{table}"
