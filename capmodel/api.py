@@ -10,8 +10,8 @@ import numpy as np
 
 from capmodel.application import Application, load_application, own_work
 from capmodel.assemble import Choices, assemble
-from capmodel.columns import checked_column, is_column
 from capmodel.backend import Backend, load_backend
+from capmodel.columns import checked_column, is_column
 from capmodel.machine import Machine, load_machine
 from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
@@ -132,6 +132,7 @@ def predict(
         "application": chosen.name, "work": work, "pinning": path.cores.pinning, "ring": ring,
         "buffer": buffer, "consumers": consumers, "arrivals": str(arrivals), "duration": duration,
         "threshold": threshold, "timeout": timeout, "sleep": sleep, "nic": nic, "driver": driver,
+        "jumbo": jumbo, "solver": solver,
     }  # fmt: skip
     notes = _validity(workload, mechanism, rig, choices, path)
     for text in notes:
@@ -205,7 +206,9 @@ def _validity(
     wakeup, capacity = path.wakeup, path.buffer.capacity
     never = np.asarray(wakeup.threshold) > capacity
     if np.any(never & np.isinf(np.asarray(wakeup.timeout, dtype=np.float64))):
-        notes.append("threshold exceeds the buffer and there is no timeout: the consumer never wakes")
+        notes.append(
+            "threshold exceeds the buffer and there is no timeout: the consumer never wakes"
+        )
     backlog = np.asarray(wakeup.latency) / np.maximum(path.kernel.cost, 1e-12)
     if path.buffer.kind == "slots" and np.any(np.asarray(capacity) < 4.0 * backlog):
         notes.append(

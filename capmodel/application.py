@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def load_application(application: str | Application) -> Application:
     return _named(application)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _named(text: str) -> Application:
     name, _, level = text.partition(":")
     if name not in names("applications"):

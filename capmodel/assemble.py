@@ -61,7 +61,8 @@ def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
         raise unknown_choice("pinning", pinning, PINNINGS)
     if pinning in ("split", "auto") and machine.cores < 2:
         raise ValueError(
-            f'pinning must be "same" on machine {machine.name!r}, which has one core, got {pinning!r}'
+            f'pinning must be "same" on machine {machine.name!r}, which has one core, '
+            f"got {pinning!r}"
         )
     for knob in ("threshold", "timeout", "sleep"):
         if getattr(choices, knob) is not None and knob not in backend.knobs:
@@ -70,8 +71,10 @@ def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
                 f"{knob} does not apply to backend {backend.name!r} "
                 f"(policy {backend.waiting.policy}); its knobs are: {allowed}"
             )
-    if backend.on_full == "block" and choices.consumers is not None and np.any(
-        np.asarray(choices.consumers) != 1
+    if (
+        backend.on_full == "block"
+        and choices.consumers is not None
+        and np.any(np.asarray(choices.consumers) != 1)
     ):
         raise ValueError(f"consumers must be 1 for the channel {backend.name!r}")
     if choices.nic is not None and choices.nic not in machine.cards:
@@ -133,11 +136,15 @@ def _slots(backend: Backend, amount: BufferSize, captured: Any) -> tuple[Any, An
     return np.floor(amount.amount / slot), slot
 
 
-def _buffer(backend: Backend, choices: Choices, application: Application, workload: Workload) -> tuple[Buffer, Any]:
+def _buffer(
+    backend: Backend, choices: Choices, application: Application, workload: Workload
+) -> tuple[Buffer, Any]:
     """The buffer in packets, and its memory [bytes]."""
     rule = backend.buffer
     snaplen = application.snaplen
-    captured = snaplen if rule.fixed_slot and rule.kind == "slots" else workload.mean_captured(snaplen)
+    captured = (
+        snaplen if rule.fixed_slot and rule.kind == "slots" else workload.mean_captured(snaplen)
+    )
     amount = choices.buffer if choices.buffer is not None else rule.default
     capacity, slot = _slots(backend, amount, captured)
     if choices.capacity is not None:

@@ -1,9 +1,9 @@
-"""A capture backend: which stages a packet crosses, who waits how, which costs are charged where."""
+"""A capture backend: the stages a packet crosses, who waits how, which costs are charged where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,12 @@ class Backend:
     sources: tuple[Source, ...]
 
 
-_TEXTS = (list,)
+_COSTS: dict[str, type | tuple[type, ...]] = {
+    "once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float), "stretch": str,
+}  # fmt: skip
 _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "kernel": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float), "stretch": str},
-    "consumer": {"once": list, "per_consumer": list, "copy": str, "shared_lines": (int, float), "stretch": str},
+    "kernel": _COSTS,
+    "consumer": _COSTS,
     "waiting": {
         "policy": str, "poll": str, "signal": str, "contention": str, "threshold": (int, float),
         "timeout": (int, float), "sleep": (int, float, str), "spins": (int, float),
@@ -122,7 +124,7 @@ def backend_names() -> tuple[str, ...]:
     return names("backends")
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_backend(name: str) -> Backend:
     """The backend of that name.
 
@@ -215,7 +217,8 @@ def _costs(raw: dict[str, Any]) -> StageCosts:
 
 
 def _rule(raw: dict[str, Any]) -> BufferRule:
-    sizes = {
-        key: parse_buffer(raw[key], name=f"buffer.{key}") for key in ("default", "block") if key in raw
+    read: dict[str, Any] = {
+        key: parse_buffer(value, name=f"buffer.{key}") if key in ("default", "block") else value
+        for key, value in raw.items()
     }
-    return BufferRule(**{**raw, **sizes})
+    return BufferRule(**read)

@@ -155,9 +155,14 @@ def load_problem(name: str) -> Problem:
                     raise damaged_file(path, f"{machine}.{cost}.{key}", "missing")
             priors.append(
                 Prior(
-                    machine, cost, float(entry["median"]), entry["unit"], float(entry["spread"]),
-                    entry["source"], entry["locator"],
-                )  # fmt: skip
+                    machine,
+                    cost,
+                    float(entry["median"]),
+                    entry["unit"],
+                    float(entry["spread"]),
+                    entry["source"],
+                    entry["locator"],
+                )
             )
     rows = tuple(
         item
@@ -188,11 +193,7 @@ class Posterior:
     z: Array  # (members, costs)
     log_likelihood: Array
     log_evidence: float  # of the likelihood under the prior
-
-    @property
-    def centre(self) -> Array:
-        """Mean of the standardised parameters: the machine's point values."""
-        return np.asarray(self.z.mean(axis=0))
+    mode: Array  # (costs,): the machine's point values
 
 
 def sample_posterior(
@@ -238,7 +239,30 @@ def sample_posterior(
             z, level = _slice_move(problem, z, level, power, random)
             if progress is not None:
                 progress(power)
-    return Posterior(problem, z, level, evidence)
+    return Posterior(problem, z, level, evidence, _mode(problem, z, level))
+
+
+def _mode(problem: Problem, z: Array, level: Array) -> Array:
+    """Most probable costs, climbed to from the best of the sample's members and its mean."""
+    from scipy.optimize import minimize
+
+    starts = np.vstack([z[np.argmax(level - 0.5 * (z**2).sum(axis=1))], z.mean(axis=0)])
+    step = 1e-4
+
+    def negative(points: Array) -> Any:
+        return 0.5 * (points**2).sum(axis=1) - problem.log_likelihood(points)
+
+    def with_gradient(point: Array) -> tuple[float, Array]:
+        # all differences in one call: the model is evaluated for a whole sample at once
+        around = np.vstack([point, point + step * np.eye(len(point))])
+        values = negative(around)
+        return float(values[0]), (values[1:] - values[0]) / step
+
+    found = [
+        minimize(with_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+        for start in starts
+    ]
+    return np.asarray(min(found, key=lambda result: float(result.fun)).x)
 
 
 def _next_power(level: Array, power: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from capmodel.atomic import replacing
 from capmodel.calibration import (
     Posterior,
     Prior,
@@ -22,7 +23,6 @@ from capmodel.calibration import (
 from capmodel.catalogue import locate
 from capmodel.comparison import Comparison
 from capmodel.constant import UNITS, Constant
-from capmodel.files import write_text
 from capmodel.formulary._typing import Array
 from capmodel.measurements import load_data_set
 from capmodel.observe import Observer
@@ -177,15 +177,15 @@ def run(
 
 def judge(posterior: Posterior) -> CalibrationReport:
     """Claims and rows at the point values of a posterior."""
-    problem, centre = posterior.problem, posterior.centre[None, :]
+    problem, mode = posterior.problem, posterior.mode[None, :]
     margins: dict[str, float] = {}
     held: dict[str, float] = {}
     if problem.claims:
-        at_centre, at_sample = problem.claim_scores(centre)[:, 0], problem.claim_scores(posterior.z)
-        for claim, score, scores in zip(problem.claims, at_centre, at_sample, strict=True):
+        at_mode, at_sample = problem.claim_scores(mode)[:, 0], problem.claim_scores(posterior.z)
+        for claim, score, scores in zip(problem.claims, at_mode, at_sample, strict=True):
             margins[claim.id] = float(score)
             held[claim.id] = float(np.mean(scores > 0.0))
-    observer = Observer(problem.values(centre))
+    observer = Observer(problem.values(mode))
     residuals = tuple(_residual(item, observer) for item in problem.rows)
     pins = pinned_by(posterior) if problem.claims else {}
     return CalibrationReport(posterior, margins, held, residuals, pins)
@@ -197,13 +197,16 @@ def _residual(item: Comparison, observer: Observer) -> tuple[str, float, float, 
 
 
 def _folds(
-    problem: Problem, count: int, effort: Mapping[str, int], progress: Callable[[float], None] | None
+    problem: Problem,
+    count: int,
+    effort: Mapping[str, int],
+    progress: Callable[[float], None] | None,
 ) -> tuple[FoldResult, ...]:
     results = []
     for number, left_out in enumerate(folds(problem, count)):
         options = {**effort, "seed": effort["seed"] + 1 + number}
         posterior = sample_posterior(problem.without(left_out), **options, progress=progress)
-        scores = problem.claim_scores(posterior.centre[None, :])[:, 0]
+        scores = problem.claim_scores(posterior.mode[None, :])[:, 0]
         margins = tuple(
             float(score)
             for claim, score in zip(problem.claims, scores, strict=True)
@@ -216,8 +219,8 @@ def _folds(
 def _summaries(posterior: Posterior) -> list[tuple[float, float, float]]:
     """Point value and 90 % interval of every cost, in the prior's unit."""
     found = []
-    for prior, z, centre in zip(posterior.problem.priors, posterior.z.T, posterior.centre, strict=True):
-        value = prior.median * np.exp(prior.spread * centre)
+    for prior, z, mode in zip(posterior.problem.priors, posterior.z.T, posterior.mode, strict=True):
+        value = prior.median * np.exp(prior.spread * mode)
         low, high = prior.median * np.exp(prior.spread * np.quantile(z, [0.05, 0.95]))
         found.append((float(value), float(low), float(high)))
     return found
@@ -230,7 +233,8 @@ def _posterior_lines(posterior: Posterior) -> list[str]:
     ):
         label = f"{prior.machine}.{prior.cost}"
         lines.append(
-            f"  {label:<40} {prior.median:>9.4g} {value:>9.4g}  {low:.4g} to {high:.4g} {prior.unit}"
+            f"  {label:<40} {prior.median:>9.4g} {value:>9.4g}  "
+            f"{low:.4g} to {high:.4g} {prior.unit}"
         )
     return lines
 
@@ -263,20 +267,25 @@ def write_machine(posterior: Posterior, machine: str, out: Path) -> Path:
     names = [problem.priors[index].cost for index in columns]
     rows = np.column_stack([sample[name] for name in names])
     body = "\n".join(",".join(f"{value:.6g}" for value in row) for row in rows)
-    write_text(out / f"{machine}.posterior.csv", ",".join(names) + "\n" + body + "\n")
+    _write(out / f"{machine}.posterior.csv", ",".join(names) + "\n" + body + "\n")
     fitted = {
         problem.priors[index].cost: _constant(problem, problem.priors[index], posterior, index)
         for index in columns
     }
     text = _replace_entries(locate("machines", machine).read_text(encoding="utf-8"), fitted)
     path = out / f"{machine}.toml"
-    write_text(path, _with_posterior(text, f"{machine}.posterior.csv"))
+    _write(path, _with_posterior(text, f"{machine}.posterior.csv"))
     return path
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def _constant(problem: Problem, prior: Prior, posterior: Posterior, column: int) -> Constant:
     factors = np.exp(prior.spread * posterior.z[:, column])
-    value = prior.median * float(np.exp(prior.spread * posterior.centre[column]))
+    value = prior.median * float(np.exp(prior.spread * posterior.mode[column]))
     source = "braun2010" if problem.claims else _first_source(problem)
     evidence = "claims" if problem.claims else "measured rows"
     return Constant(
@@ -286,7 +295,7 @@ def _constant(problem: Problem, prior: Prior, posterior: Posterior, column: int)
         std=float(f"{prior.median * np.std(factors):.4g}"),
         origin="calibrated",
         source=source,
-        locator=f"posterior mean under the {evidence}, calibration {problem.name}; "
+        locator=f"posterior mode under the {evidence}, calibration {problem.name}; "
         f"prior: {prior.locator}",
     )
 
@@ -321,7 +330,9 @@ def standardised(problem: Problem, values: Mapping[str, Mapping[str, Any]]) -> A
     """Standardised parameters of given costs in SI (the inverse of `Problem.values`)."""
     return np.column_stack(
         [
-            np.log(np.asarray(values[prior.machine][prior.cost]) / (prior.median * UNITS[prior.unit]))
+            np.log(
+                np.asarray(values[prior.machine][prior.cost]) / (prior.median * UNITS[prior.unit])
+            )
             / prior.spread
             for prior in problem.priors
         ]

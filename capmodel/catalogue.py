@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from capmodel.errors import damaged_file, unknown_choice
 
 
-@lru_cache(maxsize=None)
+@cache
 def names(folder: str) -> tuple[str, ...]:
     """Names of the TOML files of a package folder, sorted.
 

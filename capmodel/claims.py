@@ -116,7 +116,7 @@ def _series(name: str, values: Any, file: Path, where: str) -> tuple[Any, ...]:
         low, high, count = float(match[1]), float(match[2]), int(match[3])
         return tuple(np.geomspace(low, high, count).tolist())
     if name == "application" and values in names("applications"):
-        levels = []
+        levels: list[str] = []
         while True:
             try:
                 levels.append(load_application(f"{values}:{len(levels)}").name)
@@ -157,87 +157,87 @@ class _Case:
     def series(self, name: str, quantity: str = "captured") -> Array:
         return self._observer.read(self.setting(name), quantity)
 
-    def one(self, name: str, quantity: str = "captured") -> Array:
+    def one(self, name: str, quantity: str = "captured") -> Any:
         values = self.series(name, quantity)
         if self.setting(name).swept:
             raise ValueError(f"scenario {name!r} of claim {self._claim.id!r} is a series")
         return values[0]
 
 
-Check = Callable[[_Case, Mapping[str, Any]], Array]
+Check = Callable[[_Case, Mapping[str, Any]], Any]
 
 
-def _more(case: _Case, check: Mapping[str, Any]) -> Array:
+def _more(case: _Case, check: Mapping[str, Any]) -> Any:
     name = check.get("quantity", "captured")
     lead = _POINTS * (case.one(check["more"], name) - case.one(check["than"], name))
     margin = lead - check.get("least", 0.0)
     return np.minimum(margin, check["most"] - lead) if "most" in check else margin
 
 
-def _within(case: _Case, check: Mapping[str, Any]) -> Array:
+def _within(case: _Case, check: Mapping[str, Any]) -> Any:
     rows = [row for name in check["of"] for row in case.series(name)]
     shape = np.broadcast_shapes(*(row.shape for row in rows))
     values = np.stack([np.broadcast_to(row, shape) for row in rows])
     return check["points"] - _POINTS * (values.max(axis=0) - values.min(axis=0))
 
 
-def _at_least(case: _Case, check: Mapping[str, Any]) -> Array:
+def _at_least(case: _Case, check: Mapping[str, Any]) -> Any:
     # "reaches" includes the value itself: the smallest step counts as a margin
     return _POINTS * (case.one(check["of"]) - check["value"]) + 1e-9
 
 
-def _below(case: _Case, check: Mapping[str, Any]) -> Array:
+def _below(case: _Case, check: Mapping[str, Any]) -> Any:
     return _POINTS * (check["value"] - case.one(check["of"]))
 
 
-def _no_gain(case: _Case, check: Mapping[str, Any]) -> Array:
+def _no_gain(case: _Case, check: Mapping[str, Any]) -> Any:
     values = case.series(check["of"])
     return check["points"] - _POINTS * (values[1:] - values[0]).max(axis=0)
 
 
-def _never_rises(case: _Case, check: Mapping[str, Any]) -> Array:
+def _never_rises(case: _Case, check: Mapping[str, Any]) -> Any:
     steps = np.diff(case.series(check["of"], check.get("quantity", "captured")), axis=0)
     return check["points"] - _POINTS * steps.max(axis=0)
 
 
-def _peak_inside(case: _Case, check: Mapping[str, Any]) -> Array:
+def _peak_inside(case: _Case, check: Mapping[str, Any]) -> Any:
     values = case.series(check["of"])
     peak = values[1:].max(axis=0)
     return _POINTS * np.minimum(peak - values[0], values.max(axis=0) - values[-1])
 
 
-def _falls(case: _Case, check: Mapping[str, Any]) -> Array:
+def _falls(case: _Case, check: Mapping[str, Any]) -> Any:
     values = case.series(check["of"], check["quantity"])
     scale = _POINTS / np.maximum(values[0], 1e-300)
     rise = np.diff(values, axis=0).max(axis=0)
     return scale * np.where(rise > 1e-12 * values[0], -rise, values[0] - values[-1])
 
 
-def _falls_more(case: _Case, check: Mapping[str, Any]) -> Array:
-    def fall(pair: Sequence[str]) -> Array:
+def _falls_more(case: _Case, check: Mapping[str, Any]) -> Any:
+    def fall(pair: Sequence[str]) -> Any:
         return case.one(pair[0]) - case.one(pair[1])
 
     return _POINTS * (fall(check["left"]) - fall(check["right"])) - check.get("least", 0.0)
 
 
-def _removes(case: _Case, check: Mapping[str, Any]) -> Array:
+def _removes(case: _Case, check: Mapping[str, Any]) -> Any:
     before, after = case.one(check["without"], "loss"), case.one(check["with"], "loss")
     return _POINTS * ((before - after) / np.maximum(before, 1e-300) - check["share"])
 
 
-def _leads_first(case: _Case, check: Mapping[str, Any]) -> Array:
+def _leads_first(case: _Case, check: Mapping[str, Any]) -> Any:
     lead = _POINTS * (case.series(check["ahead"]) - case.series(check["other"]))
     behind = np.cumsum(lead < -0.1, axis=0) > 0
     before = np.where(behind, -np.inf, lead).max(axis=0)
     return np.where(np.isfinite(before) & (before > 0.0), before, lead.min(axis=0))
 
 
-def _not_above_best(case: _Case, check: Mapping[str, Any]) -> Array:
+def _not_above_best(case: _Case, check: Mapping[str, Any]) -> Any:
     best = np.max([case.series(name) for name in check["others"]], axis=0)
     return _POINTS * (best - case.series(check["of"])).min(axis=0) + 1e-9
 
 
-def _dominates(case: _Case, check: Mapping[str, Any]) -> Array:
+def _dominates(case: _Case, check: Mapping[str, Any]) -> Any:
     stages = {stage: case.one(check["of"], f"{stage}_drops") for stage in ("ring", "buffer")}
     chosen = stages.pop(check["stage"])
     rest = sum(stages.values())
@@ -245,11 +245,11 @@ def _dominates(case: _Case, check: Mapping[str, Any]) -> Array:
     return _POINTS * (chosen - check["factor"] * rest) / np.maximum(total, 1e-300)
 
 
-def _under(case: _Case, check: Mapping[str, Any]) -> Array:
+def _under(case: _Case, check: Mapping[str, Any]) -> Any:
     return _POINTS * (check["value"] - case.series(check["of"], check["quantity"])[-1]) + 1e-9
 
 
-def _loss_when_slow(case: _Case, check: Mapping[str, Any]) -> Array:
+def _loss_when_slow(case: _Case, check: Mapping[str, Any]) -> Any:
     # a band of 2 % about the packet interval is left out: there either outcome is right
     load, captured = case.series(check["of"], "consumer_load"), case.series(check["of"])
     slow = np.where(load > 1.02, 0.999 - captured, np.inf).min(axis=0)
@@ -257,29 +257,31 @@ def _loss_when_slow(case: _Case, check: Mapping[str, Any]) -> Array:
     return _POINTS * np.minimum(slow, fast)
 
 
-def _flat_to_peak(case: _Case, check: Mapping[str, Any]) -> Array:
+def _flat_to_peak(case: _Case, check: Mapping[str, Any]) -> Any:
     flat, until, under = (case.series(check[key]) for key in ("of", "until", "under"))
     inside = np.arange(len(until)).reshape(-1, *(1,) * (until.ndim - 1)) <= until.argmax(axis=0)
-    spread = np.where(inside, flat, -np.inf).max(axis=0) - np.where(inside, flat, np.inf).min(axis=0)
+    spread = np.where(inside, flat, -np.inf).max(axis=0) - np.where(inside, flat, np.inf).min(
+        axis=0
+    )
     below = np.where(inside, under - flat, np.inf).min(axis=0)
     return np.minimum(check["points"] - _POINTS * spread, _POINTS * below)
 
 
-def _longest_moves(case: _Case, check: Mapping[str, Any]) -> Array:
-    def longest(name: str) -> Array:
+def _longest_moves(case: _Case, check: Mapping[str, Any]) -> Any:
+    def longest(name: str) -> Any:
         return (case.series(name, "buffer_drops") <= 1.0).sum(axis=0)
 
     return np.abs(longest(check["of"]) - longest(check["other"])) - 0.5
 
 
-def _gap_shrinks(case: _Case, check: Mapping[str, Any]) -> Array:
-    def gap(pair: Sequence[str]) -> Array:
+def _gap_shrinks(case: _Case, check: Mapping[str, Any]) -> Any:
+    def gap(pair: Sequence[str]) -> Any:
         return case.one(pair[0]) - case.one(pair[1])
 
     return _POINTS * (gap(check["wide"]) - gap(check["narrow"]))
 
 
-def _near(case: _Case, check: Mapping[str, Any]) -> Array:
+def _near(case: _Case, check: Mapping[str, Any]) -> Any:
     return check["points"] - _POINTS * np.abs(case.one(check["of"]) - check["value"])
 
 

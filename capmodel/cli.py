@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import capmodel
@@ -109,11 +110,13 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    calibration: Any = import_module("capmodel.calibration")
-    names = ("steps", "chains", "seed", "folds", "out")
+    calibration = import_module("capmodel.calibration_run")
+    names = ("members", "moves", "final_moves", "seed", "fold_count", "out")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    result = calibration.run(options.name, **given)
-    print(out.as_json(result.to_dict()) if options.json else result)
+    show = out.progress_bar(0)
+    progress = None if show is None else (lambda share: show(int(1000 * share), 1000))
+    report: Any = calibration.run(options.name, **given, progress=progress)
+    print(out.as_json(report.to_dict()) if options.json else report)
     return 0
 
 
@@ -164,12 +167,15 @@ def _add_validate(parser: argparse.ArgumentParser) -> None:
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="a calibration that the data define")
-    for option, text in (
-        ("steps", "steps of the sampler"), ("chains", "chains of the sampler"),
-        ("seed", "seed of the random numbers"), ("folds", "folds of the cross-validation"),
-    ):  # fmt: skip
-        parser.add_argument(f"--{option}", metavar="N", type=int, help=text)
-    parser.add_argument("--out", metavar="DIR", help="where the machine files are written")
+    for option, name, text in (
+        ("members", "members", "size of the sample"),
+        ("moves", "moves", "moves of every member per stage"),
+        ("final-moves", "final_moves", "moves after the last stage"),
+        ("seed", "seed", "seed of the random numbers; default: that of the calibration's file"),
+        ("folds", "fold_count", "leave the claims out of the fit in so many folds; default: none"),
+    ):
+        parser.add_argument(f"--{option}", dest=name, metavar="N", type=int, help=text)
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write the machine files there")
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:

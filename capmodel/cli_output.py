@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import sys
@@ -157,15 +158,27 @@ def claims_rows(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
 
 
 def comparison_text(rows: Sequence[Any]) -> str:
-    """Predicted beside measured."""
-    table = [
-        [row.data_set, row.id, row.quantity, row.predicted, row.measured, row.allowed,
-         "agrees" if row.agrees else "DIFFERS"]
-        for row in rows
-    ]  # fmt: skip
-    headers = ["data set", "row", "quantity", "predicted", "measured", "allowed", "verdict"]
+    """Predicted beside measured, a table for every set of measurements."""
+    parts = [
+        f"{name}\n{_comparison_table(list(group))}\n"
+        for name, group in itertools.groupby(rows, key=lambda row: row.data_set)
+    ]
     agreeing = sum(bool(row.agrees) for row in rows)
-    return "\n".join([text_table(headers, table), "", f"{agreeing} of {len(rows)} rows agree"])
+    return "\n".join([*parts, f"{agreeing} of {len(rows)} rows agree"])
+
+
+def _comparison_table(rows: Sequence[Any]) -> str:
+    headers = ["row", "quantity", "predicted", "measured", "allowed", "agrees"]
+    return text_table(headers, [
+        [row.id, row.quantity, *map(_short, (row.predicted, row.measured, row.allowed)),
+         "yes" if row.agrees else "NO"]
+        for row in rows
+    ])  # fmt: skip
+
+
+def _short(value: float) -> float:
+    """Four significant digits: more than any measurement has."""
+    return float(f"{value:.4g}")
 
 
 def comparison_rows(rows: Sequence[Any]) -> list[dict[str, Any]]:

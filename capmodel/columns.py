@@ -51,6 +51,7 @@ def checked_column(
         bound = "greater than" if open_end else "at least"
         upper = "" if np.isinf(most) else f" and at most {most:g}"
         raise ValueError(
-            f"{name} must be finite, {bound} {least:g}{upper}, got {float(numbers[~good].flat[0])!r}"
+            f"{name} must be finite, {bound} {least:g}{upper}, "
+            f"got {float(numbers[~good].flat[0])!r}"
         )
     return numbers

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ class ComparisonRow:
         return abs(self.predicted - self.measured) <= self.allowed
 
 
-@lru_cache(maxsize=None)
+@cache
 def comparisons(data_set: str, folder: str = "published") -> tuple[Comparison, ...]:
     """The rows of a data set that a prediction stands for.
 
@@ -160,9 +160,16 @@ def comparisons(data_set: str, folder: str = "published") -> tuple[Comparison, .
             }
             found.append(
                 Comparison(
-                    data_set, row, setting, name or row.quantity, float(case["model_error"]),
-                    reference, float(case.get("factor", 1.0)), case.get("formula", ""), arguments,
-                )  # fmt: skip
+                    data_set,
+                    row,
+                    setting,
+                    name or row.quantity,
+                    float(case["model_error"]),
+                    reference,
+                    float(case.get("factor", 1.0)),
+                    case.get("formula", ""),
+                    arguments,
+                )
             )
     return tuple(found)
 
@@ -194,7 +201,9 @@ def _setting(fixed: Mapping[str, Any], columns: Mapping[str, str], row: Measurem
     return Setting({**fixed, **read})
 
 
-def main_table(data_sets: Iterable[str] | None = None, folder: str = "published") -> tuple[ComparisonRow, ...]:
+def main_table(
+    data_sets: Iterable[str] | None = None, folder: str = "published"
+) -> tuple[ComparisonRow, ...]:
     """Predicted against measured for every row that a prediction stands for.
 
     Parameters
@@ -223,11 +232,69 @@ def main_table(data_sets: Iterable[str] | None = None, folder: str = "published"
             predicted = float(np.mean(item.predicted(observer)))
             rows.append(
                 ComparisonRow(
-                    name, item.row.id, item.row.role, item.quantity, predicted, item.row.value,
-                    item.sigma, _spread(item),
-                )  # fmt: skip
+                    name,
+                    item.row.id,
+                    item.row.role,
+                    item.quantity,
+                    predicted,
+                    item.row.value,
+                    item.sigma,
+                    _spread(item),
+                )
             )
     return tuple(rows)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How one data set fares in one role."""
+
+    data_set: str
+    role: str
+    rows: int
+    agree: int
+    median_error: float
+    worst_error: float
+    worst_row: str
+
+
+def summarise(rows: Iterable[ComparisonRow]) -> tuple[Summary, ...]:
+    """One line per data set and role.
+
+    Parameters
+    ----------
+    rows : iterable of ComparisonRow
+        As from :func:`main_table`.
+
+    Returns
+    -------
+    tuple of Summary
+        With the median and the largest relative error [-] (differences where nothing was measured).
+
+    Examples
+    --------
+    >>> [line.rows for line in summarise(main_table(["deri2004"]))]
+    [2]
+    """
+    groups: dict[tuple[str, str], list[ComparisonRow]] = {}
+    for row in rows:
+        groups.setdefault((row.data_set, row.role), []).append(row)
+    found = []
+    for (data_set, role), members in groups.items():
+        errors = [abs(row.error) for row in members]
+        worst = int(np.argmax(errors))
+        found.append(
+            Summary(
+                data_set,
+                role,
+                len(members),
+                sum(row.agrees for row in members),
+                float(np.median(errors)),
+                errors[worst],
+                members[worst].id,
+            )
+        )
+    return tuple(found)
 
 
 def _spread(item: Comparison) -> float:

@@ -46,8 +46,8 @@ def _headline(p: Prediction) -> str:
 
 def _costs(p: Prediction) -> str:
     return (
-        f"The kernel needs {format_duration(float(p.path.kernel.cost))} per packet without wakeups, "
-        f"the consumer {format_duration(float(p.path.consumer.cost))}."
+        f"The kernel needs {format_duration(float(p.path.kernel.cost))} per packet without "
+        f"wakeups, the consumer {format_duration(float(p.path.consumer.cost))}."
     )
 
 
@@ -65,8 +65,8 @@ def _kernel(p: Prediction) -> str:
 def _consumer(p: Prediction) -> str:
     return (
         "The consumer is the slower side: its buffer stays full and it never sleeps, so wakeups "
-        f"cost nothing and the loss is that of its own work. {_costs(p)} At a constant rate a larger "
-        f"buffer only postpones the loss by {format_duration(_postponed(p))}."
+        f"cost nothing and the loss is that of its own work. {_costs(p)} At a constant rate a "
+        f"larger buffer only postpones the loss by {format_duration(_postponed(p))}."
     )
 
 
@@ -77,8 +77,8 @@ def _postponed(p: Prediction) -> float:
 def _shared(p: Prediction) -> str:
     return (
         "Kernel and consumer share one core and the kernel goes first: past "
-        f"{format_rate(1.0 / float(p.path.kernel.cost + p.path.consumer.cost))} it takes packets from "
-        f"the card only to drop them at the full buffer. {_costs(p)}"
+        f"{format_rate(1.0 / float(p.path.kernel.cost + p.path.consumer.cost))} it takes packets "
+        f"from the card only to drop them at the full buffer. {_costs(p)}"
     )
 
 
@@ -112,8 +112,8 @@ def _wakeups(p: Prediction) -> str:
     if p.wakeup_rate <= 0.0:
         if share > 0.0:
             return (
-                f"Nobody is woken, but a consumer that keeps looking at the buffer slows the kernel: "
-                f"{format_share(share)} of its core's time."
+                "Nobody is woken, but a consumer that keeps looking at the buffer slows the "
+                f"kernel: {format_share(share)} of its core's time."
             )
         return "The consumer is never woken, so the kernel pays for no wakeups."
     return (
@@ -158,7 +158,9 @@ def _variants(p: Prediction) -> list[tuple[str, float]]:
 
 def _read_cost(p: Prediction) -> float:
     """What the backend itself charges the consumer per packet [s]."""
-    path = assemble(p.workload, own_work(0.0, p.application.snaplen), p.backend, p.machine, p.choices)
+    path = assemble(
+        p.workload, own_work(0.0, p.application.snaplen), p.backend, p.machine, p.choices
+    )
     return float(path.consumer.cost)
 
 

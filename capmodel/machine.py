@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -144,7 +144,7 @@ def load_machine(machine: str | Path | Machine) -> Machine:
     return _packaged(str(machine))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _packaged(name: str) -> Machine:
     return read_machine(locate("machines", name))
 
@@ -190,9 +190,7 @@ def read_machine(path: Path) -> Machine:
     for key, constant in constants.items():
         if constant.value < 0.0:
             raise damaged_file(path, key, f"must not be negative, got {constant.value}")
-    own = frozenset(
-        f"{prefix}{name}" for prefix, table in _tables(raw, path) for name in table
-    )
+    own = frozenset(f"{prefix}{name}" for prefix, table in _tables(raw, path) for name in table)
     inherited = base.samples if base is not None else {}
     samples = {name: sample for name, sample in inherited.items() if name not in own}
     if "posterior" in raw:

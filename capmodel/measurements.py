@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def data_set_names(folder: str = "published") -> tuple[str, ...]:
     return tuple(sorted(item.name for item in root.iterdir() if (item / "meta.toml").is_file()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_data_set(name: str, folder: str = "published") -> DataSet:
     """A data set by name.
 
@@ -141,7 +141,9 @@ def _row(row: Mapping[str | None, Any], path: Path, where: str) -> Measurement:
     if numbers["error"] <= 0.0:
         raise damaged_file(path, f"{where}, error", f"must be above 0, got {numbers['error']:g}")
     if row["role"] not in ROLES:
-        raise damaged_file(path, f"{where}, role", f"{row['role']!r} is not one of {', '.join(ROLES)}")
+        raise damaged_file(
+            path, f"{where}, role", f"{row['role']!r} is not one of {', '.join(ROLES)}"
+        )
     conditions = {str(key): str(value) for key, value in row.items() if key not in _FIXED}
     return Measurement(
         row["id"], row["role"], row["quantity"], numbers["value"], numbers["error"],

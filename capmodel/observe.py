@@ -37,7 +37,9 @@ class Setting:
     @property
     def key(self) -> str:
         """Equal for equal settings."""
-        return repr((sorted(self.arguments.items(), key=lambda pair: pair[0]), self.swept, self.series))
+        return repr(
+            (sorted(self.arguments.items(), key=lambda pair: pair[0]), self.swept, self.series)
+        )
 
     def each(self) -> list[dict[str, Any]]:
         """The arguments of every single prediction."""
@@ -68,8 +70,7 @@ QUANTITIES: dict[str, Callable[[Solution], Any]] = {
     "interrupts_per_packet": lambda s: s.interrupt_rate / np.maximum(s.carried_rate, 1e-300),
     "kernel_rate": lambda s: s.offered_rate - s.drops["ring"],
     "kernel_utilisation": lambda s: s.utilisation["kernel"],
-    "consumer_load": lambda s: s.offered_rate
-    * (s.path.consumer.cost * s.path.consumer.processes),
+    "consumer_load": lambda s: s.offered_rate * (s.path.consumer.cost * s.path.consumer.processes),
 }
 
 
@@ -138,7 +139,8 @@ class Observer:
             "driver",
         )  # fmt: skip
         given = {name: parsed.pop(name, None) for name in names}
-        given["consumers"] = given["consumers"] or 1
+        if given["consumers"] is None:
+            given["consumers"] = 1
         if parsed:
             raise ValueError(f"unknown arguments of predict: {', '.join(sorted(parsed))}")
         choices = _choices(**given, backend=backend)

@@ -98,7 +98,7 @@ class Kernel:
 
     ring: Number
     cost: Number
-    drop_cost: Number | None = None
+    drop_cost: Number = None
     scv: Number = 0.0
     driver: Driver = Driver()
 

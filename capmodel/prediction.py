@@ -282,15 +282,19 @@ class Prediction:
     def summary(self) -> list[tuple[str, str]]:
         """The main numbers as pairs of label and text, for tables."""
         low, high = self.interval()
+        band = f"  (90 %: {100 * low:.1f} to {100 * high:.1f} %)" if self.machine.samples else ""
         rows = [
             ("offered", format_rate(self.offered_rate)),
-            ("captured", f"{format_share(self.captured)}  (90 %: {100 * low:.1f} to {100 * high:.1f} %)"),
+            ("captured", format_share(self.captured) + band),
             ("carried", format_rate(self.carried_rate)),
             ("dropped at the ring", format_rate(self.drops["ring"])),
             ("dropped at the buffer", format_rate(self.drops["buffer"])),
             ("wakeups", format_rate(self.wakeup_rate).replace("pps", "/s")),
             ("wait calls", format_rate(self.poll_rate).replace("pps", "/s")),
-            *((f"{core} core busy", format_share(share)) for core, share in self.utilisation.items()),
+            *(
+                (f"{core} core busy", format_share(round(share, 6)))
+                for core, share in self.utilisation.items()
+            ),
             ("sojourn time", format_duration(self.sojourn_time)),
             ("limited by", self.bottleneck),
         ]  # fmt: skip

@@ -108,7 +108,7 @@ duration, threshold, timeout, sleep, nic, driver, jumbo, solver
     )  # fmt: skip
     given: dict[str, Any] = dict(zip(ARGUMENTS, series, strict=True))
     axes = {name: values for name in given if (values := _axis(name, given[name])) is not None}
-    fixed = {name: value for name, value in given.items() if name not in axes}
+    fixed = {name: _plain(value) for name, value in given.items() if name not in axes}
     _refuse_many(axes)
     _check_each(axes, fixed)
     grid = _Grid(axes, fixed, intervals)
@@ -133,8 +133,13 @@ def _axis(name: str, value: Any) -> tuple[Any, ...] | None:
         return None
     if not value:
         raise ValueError(f"{name} must hold at least one value, got none")
-    # numpy's numbers would not survive a table or a file
-    return tuple(item.item() if isinstance(item, np.generic) else item for item in value)
+    return tuple(map(_plain, value))
+
+
+def _plain(value: Any) -> Any:
+    """Python's number for numpy's, which would not survive a table or a file."""
+    scalar = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    return value.item() if scalar else value
 
 
 def _refuse_many(axes: Mapping[str, tuple[Any, ...]]) -> None:

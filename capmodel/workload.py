@@ -18,7 +18,7 @@ from capmodel.quantities import parse_duration, parse_rate, parse_size
 # Simple Internet mix: 7 frames of 64 bytes, 4 of 594, 1 of 1518 (Ethernet sizes with checksum).
 IMIX: Mapping[float, float] = {64.0: 7 / 12, 594.0: 4 / 12, 1518.0: 1 / 12}
 
-# Preamble and start delimiter (8 bytes) and inter-frame gap (12) that every frame takes on the wire.
+# Preamble and start delimiter (8 bytes) and inter-frame gap (12) of every frame on the wire.
 WIRE_OVERHEAD = 20.0
 
 _BURSTS = re.compile(r"bursts\((?P<body>[^()]*)\)")
@@ -172,7 +172,7 @@ def _mixture(size: Mapping[Any, Any], jumbo: bool) -> tuple[tuple[float, float],
     pairs = []
     for value, share in size.items():
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-            raise ValueError(f"size must map frame sizes to shares from 0 to 1, got share {share!r}")
+            raise ValueError(f"size must map frame sizes to shares in [0, 1], got share {share!r}")
         pairs.append((parse_size(value, jumbo=jumbo), float(share)))
     total = math.fsum(share for _, share in pairs)
     if abs(total - 1.0) > 1e-6:
@@ -196,7 +196,8 @@ def _arrivals(arrivals: str | Bursts) -> str | Bursts:
 def _parse_bursts(text: str, body: str) -> Bursts:
     fields = dict(part.partition("=")[::2] for part in body.split(",") if part)
     unknown = set(fields) - {"on", "off", "random"}
-    if unknown or not {"on", "off"} <= set(fields) or fields.get("random", "yes") not in ("yes", "no"):
+    known = {"on", "off"} <= set(fields) and fields.get("random", "yes") in ("yes", "no")
+    if unknown or not known:
         raise ValueError(
             f"arrivals must read bursts(on=10ms,off=90ms) or with random=no, got {text!r}"
         )

@@ -1,9 +1,9 @@
 """Closed forms as plain broadcasting numpy functions; no objects, no units but SI."""
 
 from capmodel.formulary.blocks import (
+    block_rate,
     block_ring_carried_rate,
     block_ring_loss,
-    block_rate,
     double_buffer_carried_rate,
     double_buffer_loss,
     mean_excess_erlang,

@@ -103,7 +103,9 @@ def mean_excess_erlang(mean: ArrayLike, shape: ArrayLike, floor: ArrayLike) -> A
 
 def _excess_series(k: Array, x: Array, gammaln: Any) -> Array:
     with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
-        lead = np.where(x > 0.0, np.exp(k * np.log(np.where(x > 0, x, 1.0)) - x - gammaln(k + 1)), 0)
+        lead = np.where(
+            x > 0.0, np.exp(k * np.log(np.where(x > 0, x, 1.0)) - x - gammaln(k + 1)), 0
+        )
     term = np.ones(np.broadcast_shapes(k.shape, x.shape))
     total = np.zeros_like(term)
     step = 0

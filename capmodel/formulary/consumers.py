@@ -72,9 +72,15 @@ def shared_core_carried_rate(
     """
     arrays = np.broadcast_arrays(
         *asarrays(
-            offered_rate, processes, kernel_cost, consumer_cost,
-            wakeup_cost, wakeup_latency, idle_time, switch_cost,
-        )  # fmt: skip
+            offered_rate,
+            processes,
+            kernel_cost,
+            consumer_cost,
+            wakeup_cost,
+            wakeup_latency,
+            idle_time,
+            switch_cost,
+        )
     )
     offered, n, kernel, consumer, wake, latency, idle, switch = arrays
 
@@ -90,11 +96,11 @@ def shared_core_carried_rate(
         return np.minimum(nu, rate)
 
     def excess(rate: Array) -> Array:
-        return rate * kernel + n * sleeps(rate) * wake - 1.0
+        return np.asarray(rate * kernel + n * sleeps(rate) * wake - 1.0)
 
     with np.errstate(divide="ignore"):
         top = np.minimum(offered, 1.0 / (n * np.maximum(consumer, 1e-300)))
-    top = np.minimum(top, 1.0 / kernel)
+        top = np.minimum(top, 1.0 / kernel)
     # the largest feasible rate may lie below an infeasible stretch: look at the whole range at once
     steps = np.linspace(0.0, 1.0, _GRID + 1).reshape(-1, *(1,) * top.ndim)
     feasible = excess(steps * top) <= 0.0

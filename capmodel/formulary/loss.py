@@ -7,7 +7,9 @@ import numpy as np
 from capmodel.formulary._typing import Array, ArrayLike, asarrays
 
 
-def loss_gg1k_diffusion(offered_load: ArrayLike, capacity: ArrayLike, variability: ArrayLike) -> Array:
+def loss_gg1k_diffusion(
+    offered_load: ArrayLike, capacity: ArrayLike, variability: ArrayLike
+) -> Array:
     r"""Loss of a GI/G/1/K queue by a two-moment diffusion.
 
     .. math::

@@ -60,7 +60,8 @@ def same_core_carried_rate(
     )
     both = kernel + consumer
     with np.errstate(divide="ignore", invalid="ignore"):
-        priority = np.maximum(1.0 - offered * drop, 0.0) / (both - drop)
+        left = np.maximum(1.0 - offered * drop, 0.0)
+        priority = np.where(both > drop, left / (both - drop), 0.0)
         floor = np.minimum((1.0 - share) / consumer, 1.0 / both)
     # both costs zero or a free consumer leave nothing to share
     floor = np.where(consumer > 0.0, floor, 1.0 / np.where(both > 0.0, both, 1.0))

@@ -91,6 +91,9 @@ def environment_variance(
     small = x < 1e-3
     safe = np.where(small, 1.0, x)
     direct = 2.0 / safe * (1.0 + np.expm1(-safe) / safe)
-    return (on_same - on_split) ** 2 * share * (1.0 - share) * np.where(
-        small, 1.0 - x / 3.0 + x * x / 12.0, direct
+    return (
+        (on_same - on_split) ** 2
+        * share
+        * (1.0 - share)
+        * np.where(small, 1.0 - x / 3.0 + x * x / 12.0, direct)
     )

@@ -279,4 +279,5 @@ def poll_miss_probability(
     mix = np.clip(variation, 0.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         fixed = np.where(gap > consumer, np.maximum(1.0 - poll / (gap - consumer), 0.0), 0.0)
-    return np.maximum(mix * np.exp(-poll / gap) + (1.0 - mix) * fixed, _NEVER)
+        random = np.where(poll > 0.0, np.exp(-poll / gap), 1.0)
+    return np.maximum(mix * random + (1.0 - mix) * fixed, _NEVER)

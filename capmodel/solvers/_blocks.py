@@ -36,8 +36,6 @@ BLOCK_KINDS: dict[str, Callable[[Buffer, Wakeup, Array, Array, Array], BlockLoss
 }
 
 
-def block_loss(
-    buffer: Buffer, wakeup: Wakeup, flow: Array, work: Array, scv: Array
-) -> BlockLoss:
+def block_loss(buffer: Buffer, wakeup: Wakeup, flow: Array, work: Array, scv: Array) -> BlockLoss:
     """Loss at a block-wise buffer fed at `flow` [1/s] and read at `work` [s] per packet."""
     return BLOCK_KINDS[buffer.kind](buffer, wakeup, flow, work, scv)

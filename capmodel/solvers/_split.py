@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from capmodel.formulary._typing import Array, asarrays
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
@@ -15,6 +16,8 @@ from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
 from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._vacations import Vacation, cycle, vacation
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -158,9 +161,8 @@ def _cycle_stage(
     lost_fast = fast.lost_time * fast.cycles * _inverse(drop_cost)
     lost_slow = slow.lost_time * slow.cycles * offered
     rate_fast = fast.carried + lost_fast
-    kernel_rate = np.where(
-        infinite, np.inf, np.where(work < cost, rate_fast, _consumer_bound_rate(cost, drop_cost, work))
-    )  # fmt: skip
+    bound_rate = _consumer_bound_rate(cost, drop_cost, work)
+    kernel_rate = np.where(infinite, np.inf, np.where(work < cost, rate_fast, bound_rate))
     share = np.where(
         kernel_first,
         lost_fast * _inverse(rate_fast),
@@ -223,14 +225,17 @@ def _shared_stage(
     )
 
 
-def _block_stage(
-    path: CapturePath, offered: Array, cost: Array, work: Array, scv: Array
-) -> _Stage:
+def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, scv: Array) -> _Stage:
     """Buffers that change hands as a whole: one signal per buffer and process at most."""
     wakeup, processes = path.wakeup, np.asarray(path.consumer.processes, dtype=np.float64)
     block = np.asarray(path.buffer.block, dtype=np.float64)
     signal = wakeup.cost * processes
-    kernel_rate = np.where(cost > 0.0, _inverse(cost + signal / block), np.inf)
+    # a retire timer closes blocks early: 1/retire of them a second, but never more than packets
+    retired = np.maximum(1.0 - signal / path.buffer.retire, 0.0) * _inverse(cost)
+    kernel_rate = np.minimum(
+        _inverse(cost + signal / block), np.maximum(_inverse(cost + signal), retired)
+    )
+    kernel_rate = np.where(cost > 0.0, kernel_rate, np.inf)
     flow = np.minimum(offered, kernel_rate)
     lost, closed, asleep = block_loss(path.buffer, wakeup, flow, work, scv)
     one = np.ones_like(lost)
@@ -247,9 +252,7 @@ def _block_stage(
     )
 
 
-def _consumer_loss(
-    path: CapturePath, taken: Array, work: Array, scv: Array
-) -> tuple[Array, Array]:
+def _consumer_loss(path: CapturePath, taken: Array, work: Array, scv: Array) -> tuple[Array, Flags]:
     """Loss at the buffer of a consumer that is too slow [-], and where it is overloaded."""
     load = taken * work
     capacity = np.asarray(path.buffer.capacity, dtype=np.float64)
@@ -295,7 +298,7 @@ def _regime(
     stage: _Stage,
     ring_loss: Array,
     consumer_loss: Array,
-    overload: Array,
+    overload: Flags,
     offered: Array,
     load: DriverLoad,
 ) -> Array:

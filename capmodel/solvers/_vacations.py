@@ -18,10 +18,12 @@ from capmodel.path import Number, Wakeup
 
 @dataclass(frozen=True)
 class Vacation:
-    """One sleep cycle: `off` [s] away in all, of which `overhead` [s] is kernel time, `burst` [s]
-    one undivided stretch during which packets only pile up, after a `signal` [s] during which the
-    kernel delivers nothing; `polls` wait calls and `wakes` kernel signals per cycle; at least
-    `least` packets per cycle; the consumer is `busy` [s] waiting per cycle.
+    """One sleep cycle of the consumer.
+
+    It is `off` [s] in all, of which `overhead` [s] is kernel time and `burst` [s] one undivided
+    stretch during which packets only pile up, after a `signal` [s] during which the kernel delivers
+    nothing; `polls` wait calls and `wakes` kernel signals per cycle; at least `least` packets per
+    cycle; the consumer is `busy` [s] waiting per cycle.
     """
 
     off: Number
@@ -47,7 +49,9 @@ def _poll(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vacat
     polling = wakeup.poll_cost / miss
     off = wakeup.cost + burst + polling + _gap(interval, consumer, scv)
     least = np.minimum(wakeup.threshold, 1.0 + wakeup.timeout / interval)
-    return Vacation(off, wakeup.cost + 0.0 * off, burst, wakeup.cost, 1.0 / miss, 1.0, least, polling)
+    return Vacation(
+        off, wakeup.cost + 0.0 * off, burst, wakeup.cost, 1.0 / miss, 1.0, least, polling
+    )
 
 
 def _spin(wakeup: Wakeup, interval: Array, consumer: Array, scv: Array) -> Vacation:

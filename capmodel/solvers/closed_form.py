@@ -34,6 +34,16 @@ def _static(outcome: Callable[[CapturePath], Outcome]) -> Callable[[CapturePath]
     return solve_one
 
 
+# which share of the one core stands for which activity of the two
+_KERNEL = {
+    "packets": "kernel packets",
+    "drops": "kernel drops",
+    "interrupts": "interrupts",
+    "wakeups": "wakeups",
+}
+_CONSUMER = {"packets": "consumer packets", "waiting": "waiting"}
+
+
 def _auto(path: CapturePath) -> Solution:
     """The scheduler as a random environment: mean of the two placements, spread between runs."""
     same, split = (solve(alternative) for alternative in path.alternatives)
@@ -51,17 +61,11 @@ def _auto(path: CapturePath) -> Solution:
     shared, kernel, consumer = (
         same.core_time["shared"], split.core_time["kernel"], split.core_time["consumer"],
     )  # fmt: skip
-    share = float(np.mean(mean(np.asarray(1.0), np.asarray(0.0))))
-    kernel_like = {"kernel packets": "packets", "kernel drops": "drops", "interrupts": "interrupts"}
-    consumer_like = {"consumer packets": "packets", "waiting": "waiting"}
     times: Mapping[str, Mapping[str, Array]] = {
-        "kernel": with_idle(
-            {name: share * shared[key] + (1 - share) * kernel[name] for key, name in kernel_like.items()}
-            | {"wakeups": share * shared["wakeups"] + (1 - share) * kernel["wakeups"]}
-        ),  # fmt: skip
+        "kernel": with_idle({own: mean(shared[key], kernel[own]) for own, key in _KERNEL.items()}),
         "consumer": with_idle(
-            {name: share * shared[key] + (1 - share) * consumer[name] for key, name in consumer_like.items()}
-        ),  # fmt: skip
+            {own: mean(shared[key], consumer[own]) for own, key in _CONSUMER.items()}
+        ),
     }
     variance = environment_variance(
         same.captured, split.captured, cores.leave_same, cores.leave_split, path.arrivals.duration

@@ -105,8 +105,16 @@ def test_numbers_are_numbers(name: str, seed: int) -> None:
             assert np.all(np.isfinite(result))
 
 
-@pytest.mark.parametrize("name", ["loss_gg1k_diffusion", "loss_on_off_fluid", "block_ring_loss",
-                                  "loss_on_off_deterministic", "poll_miss_probability"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "loss_gg1k_diffusion",
+        "loss_on_off_fluid",
+        "block_ring_loss",
+        "loss_on_off_deterministic",
+        "poll_miss_probability",
+    ],
+)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_shares_are_at_most_one(name: str, seed: int) -> None:
     assert np.all(results(name, *drawn(name, seed, (64,)))[0] <= 1.0)

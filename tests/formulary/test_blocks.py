@@ -105,7 +105,9 @@ def test_block_ring_block_by_block(blocks: int, latency: float, per_packet: floa
 
 
 @pytest.mark.parametrize("blocks", [3, 4, 8])
-@pytest.mark.parametrize(("per_packet", "latency"), [(0.1, 2.0), (0.7, 5.0), (1.3, 5.0), (2.0, 0.0)])
+@pytest.mark.parametrize(
+    ("per_packet", "latency"), [(0.1, 2.0), (0.7, 5.0), (1.3, 5.0), (2.0, 0.0)]
+)
 def test_many_blocks_outside_the_band(blocks: int, per_packet: float, latency: float) -> None:
     awake, fill = 0.4 + 10 * per_packet, 10.0
     assert awake + latency < (blocks - 1) * fill or awake > fill

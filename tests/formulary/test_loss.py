@@ -13,7 +13,21 @@ from capmodel.formulary import loss_gg1k_diffusion
 from tests.oracles.chains import md1k_loss, mm1k_loss
 from tests.oracles.reference import reference_values
 
-LOADS = ("0.3", "0.7", "0.8", "0.9", "0.95", "0.98", "1.0", "1.02", "1.05", "1.1", "1.3", "2.0", "4")
+LOADS = (
+    "0.3",
+    "0.7",
+    "0.8",
+    "0.9",
+    "0.95",
+    "0.98",
+    "1.0",
+    "1.02",
+    "1.05",
+    "1.1",
+    "1.3",
+    "2.0",
+    "4",
+)
 
 
 def exact(service: str, load: str, capacity: int) -> float:

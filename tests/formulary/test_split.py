@@ -68,7 +68,9 @@ def test_more_work_captures_more() -> None:
     kernel, off, wake = 1.0, 8.0, 2.0
     rates = carried_rate_saturated(kernel, np.linspace(0.0, 1.0, 101), wake, off)
     assert np.all(np.diff(rates) > 0.0)
-    assert np.all(np.diff(carried_rate_saturated(kernel, np.linspace(1.0, 3.0, 101), wake, off)) < 0)
+    assert np.all(
+        np.diff(carried_rate_saturated(kernel, np.linspace(1.0, 3.0, 101), wake, off)) < 0
+    )
 
 
 def test_other_slopes_have_the_signs_of_the_derivation() -> None:
@@ -90,7 +92,9 @@ def test_no_more_than_either_core_and_no_less_than_one_wakeup_each(
 
 
 @given(costs, st.floats(1.0, 5.0), costs, costs)
-def test_slow_consumer_is_never_woken(kernel: float, factor: float, wake: float, off: float) -> None:
+def test_slow_consumer_is_never_woken(
+    kernel: float, factor: float, wake: float, off: float
+) -> None:
     slow = factor * kernel
     assert float(carried_rate_saturated(kernel, slow, wake, off)) == pytest.approx(1.0 / slow)
     assert wakeup_rate_saturated(kernel, slow, wake, off) == 0.0

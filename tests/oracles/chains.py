@@ -36,7 +36,9 @@ def md1k_loss(load: float | str, capacity: int) -> mpmath.mpf:
         above = [1 - mpmath.fsum(arrive[: j + 1]) for j in range(capacity + 1)]
         left = [mpmath.mpf(1)]
         for j in range(capacity - 1):
-            up = left[0] * above[j] + mpmath.fsum(left[i] * above[j - i + 1] for i in range(1, j + 1))
+            up = left[0] * above[j] + mpmath.fsum(
+                left[i] * above[j - i + 1] for i in range(1, j + 1)
+            )
             left.append(up / arrive[0])
         nobody = left[0] / mpmath.fsum(left)
         return +(1 - 1 / (rho * (1 + nobody / rho)))
