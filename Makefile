@@ -6,7 +6,7 @@ DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv predict test test-slow bench lint format claims validate figures notebooks clean
+.PHONY: help venv predict test test-slow bench lint format claims validate figures notebooks paper clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -56,10 +56,10 @@ figures: $(DEV)  ## draw the figures of the paper
 	$(BIN)/python paper/figures.py
 
 notebooks: $(DEV)  ## execute the examples into notebooks
-	@mkdir -p notebooks
-	@set -e; for script in examples/*.py; do \
-		$(BIN)/jupytext --to ipynb --execute --output notebooks/$$(basename $$script .py).ipynb $$script; \
-	done
+	$(BIN)/python tools/execute_notebooks.py
+
+paper: $(DEV)  ## put the numbers of model and data into the paper
+	$(BIN)/python paper/build.py
 
 clean:  ## remove what the other targets made, except committed results
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -32,6 +32,7 @@ from capmodel.errors import damaged_file, unknown_choice
 from capmodel.formulary._typing import Array
 from capmodel.observe import Observer
 
+BLOCK = 6  # costs moved together
 CLAIM_SIGMA = 1.0  # percentage points: a claim missed by this much is at the edge of plausible
 _TARGET: dict[str, type | tuple[type, ...]] = {"claims": bool, "sets": list, "seed": int}
 _PRIOR: dict[str, type | tuple[type, ...]] = {
@@ -89,7 +90,8 @@ class Problem:
         """Tightest margin of every claim [points]: one row per claim, one column per member."""
         observer = Observer(self.values(z))
         scores = [np.min(claim_margins(claim, observer), axis=0) for claim in self.claims]
-        return np.stack([np.broadcast_to(score, (len(z),)) for score in scores])
+        # a share is 100 points: whatever lies further off is no worse evidence
+        return np.stack([np.broadcast_to(np.clip(s, -100, 100), (len(z),)) for s in scores])
 
     def log_likelihood(self, z: Array) -> Array:
         """Logarithm of the evidence's likelihood, one value per member of a sample."""
@@ -199,9 +201,9 @@ class Posterior:
 def sample_posterior(
     problem: Problem,
     *,
-    members: int = 256,
-    moves: int = 3,
-    final_moves: int = 20,
+    members: int = 200,
+    moves: int = 1,
+    final_moves: int = 25,
     seed: int = 2010,
     progress: Callable[[float], None] | None = None,
 ) -> Posterior:
@@ -214,7 +216,7 @@ def sample_posterior(
     members : int
         Size of the population, and of the sample that is returned.
     moves, final_moves : int
-        Slice moves of every member per stage, and after the last one.
+        Sweeps of slice moves over all costs of every member per stage, and after the last.
     seed : int
         Seed; the same seed gives the same sample on the same platform.
     progress : callable, optional
@@ -236,30 +238,50 @@ def sample_posterior(
         chosen = _systematic(share / share.sum(), random)
         z, level, power = z[chosen], level[chosen], following
         for _ in range(moves if power < 1.0 else final_moves):
-            z, level = _slice_move(problem, z, level, power, random)
+            z, level = _sweep(problem, z, level, power, random)
             if progress is not None:
                 progress(power)
-    return Posterior(problem, z, level, evidence, _mode(problem, z, level))
+    best = z[np.argmax(level - 0.5 * (z**2).sum(axis=1))]
+    starts = np.vstack([best, z.mean(axis=0)])
+    return Posterior(problem, z, level, evidence, posterior_mode(problem, starts))
 
 
-def _mode(problem: Problem, z: Array, level: Array) -> Array:
-    """Most probable costs, climbed to from the best of the sample's members and its mean."""
+def posterior_mode(problem: Problem, starts: Array) -> Array:
+    """Most probable standardised costs.
+
+    Parameters
+    ----------
+    problem : Problem
+        Priors and evidence.
+    starts : ndarray
+        Points to climb from, one per row. Claims make the posterior's surface kinked: the climb
+        needs starts that meet them already, such as members of a sample.
+
+    Returns
+    -------
+    ndarray
+        The best point found (L-BFGS with differences taken in one call per step).
+    """
     from scipy.optimize import minimize
 
-    starts = np.vstack([z[np.argmax(level - 0.5 * (z**2).sum(axis=1))], z.mean(axis=0)])
-    step = 1e-4
+    size, step = len(problem.priors), 1e-4
 
     def negative(points: Array) -> Any:
         return 0.5 * (points**2).sum(axis=1) - problem.log_likelihood(points)
 
     def with_gradient(point: Array) -> tuple[float, Array]:
-        # all differences in one call: the model is evaluated for a whole sample at once
-        around = np.vstack([point, point + step * np.eye(len(point))])
-        values = negative(around)
+        values = negative(np.vstack([point, point + step * np.eye(size)]))
         return float(values[0]), (values[1:] - values[0]) / step
 
     found = [
-        minimize(with_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+        minimize(
+            with_gradient,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-6.0, 6.0)] * size,
+            options={"maxiter": 200},
+        )
         for start in starts
     ]
     return np.asarray(min(found, key=lambda result: float(result.fun)).x)
@@ -287,12 +309,31 @@ def _systematic(weight: Array, random: np.random.Generator) -> Any:
     return np.minimum(np.searchsorted(np.cumsum(weight), places), len(weight) - 1)
 
 
-def _slice_move(
+def _sweep(
     problem: Problem, z: Array, level: Array, power: float, random: np.random.Generator
 ) -> tuple[Array, Array]:
-    """One elliptical slice move of every member under a power of the likelihood."""
+    """One elliptical slice move per block of costs, the blocks drawn anew.
+
+    The prior factorises, so a block's conditional prior is normal too: a few costs at a time turn
+    far on their ellipse where all of them together would hardly move.
+    """
+    order = random.permutation(z.shape[1])
+    for block in np.array_split(order, max(1, -(-z.shape[1] // BLOCK))):
+        z, level = _slice_move(problem, z, level, power, block, random)
+    return z, level
+
+
+def _slice_move(
+    problem: Problem,
+    z: Array,
+    level: Array,
+    power: float,
+    block: Any,
+    random: np.random.Generator,
+) -> tuple[Array, Array]:
+    """One elliptical slice move of a block of costs of every member."""
     members = len(z)
-    other = random.standard_normal(z.shape)
+    other = random.standard_normal((members, len(block)))
     threshold = power * level + np.log(random.uniform(size=members))
     angle = random.uniform(0.0, 2.0 * np.pi, size=members)
     low, high = angle - 2.0 * np.pi, angle.copy()
@@ -300,7 +341,8 @@ def _slice_move(
     active = np.arange(members)
     while active.size:
         turn = angle[active][:, None]
-        trial = z[active] * np.cos(turn) + other[active] * np.sin(turn)
+        trial = z[active].copy()
+        trial[:, block] = trial[:, block] * np.cos(turn) + other[active] * np.sin(turn)
         found = problem.log_likelihood(trial)
         good = power * found > threshold[active]
         new_z[active[good]], new_level[active[good]] = trial[good], found[good]

@@ -122,9 +122,9 @@ class CalibrationReport:
 def run(
     name: str,
     *,
-    members: int = 320,
-    moves: int = 5,
-    final_moves: int = 40,
+    members: int = 200,
+    moves: int = 1,
+    final_moves: int = 25,
     seed: int | None = None,
     fold_count: int = 0,
     out: Path | None = None,
@@ -162,12 +162,14 @@ def run(
     problem = load_problem(name)
     chosen = problem.seed if seed is None else seed
     effort = {"members": members, "moves": moves, "final_moves": final_moves, "seed": chosen}
+    # a fold needs the point values only, not a sample to take intervals from
+    quick = {**effort, "members": -(-members // 3), "final_moves": -(-final_moves // 8)}
     posterior = sample_posterior(problem, **effort, progress=progress)
     report = judge(posterior)
     if fold_count:
         report = CalibrationReport(
             posterior, report.margins, report.held, report.residuals, report.pins,
-            _folds(problem, fold_count, effort, progress),
+            _folds(problem, fold_count, quick, progress),
         )  # fmt: skip
     if out is not None:
         for machine in problem.machines:

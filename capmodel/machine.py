@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -81,6 +81,10 @@ class Machine:
 
     def values(self) -> dict[str, float]:
         """All constants in SI units."""
+        return dict(self._si)
+
+    @cached_property
+    def _si(self) -> dict[str, float]:
         return {key: constant.si for key, constant in self.constants.items()}
 
     def sampled_values(self) -> dict[str, Any]:

@@ -25,9 +25,13 @@ def _check(part: object, positive: tuple[str, ...], nonnegative: tuple[str, ...]
     """Refuse NaN, infinities and values out of range, naming the part's field."""
     for names, bound, word in ((positive, 0.0, "positive"), (nonnegative, -1.0, "not negative")):
         for name in names:
-            value = np.asarray(getattr(part, name), dtype=np.float64)
-            good = value > 0.0 if bound == 0.0 else value >= 0.0
-            if not np.all(good & ~np.isnan(value)):
+            value = getattr(part, name)
+            if isinstance(value, float):  # the common case, without numpy's overhead; NaN fails
+                good: Any = value > 0.0 if bound == 0.0 else value >= 0.0
+            else:
+                array = np.asarray(value, dtype=np.float64)
+                good = np.all(array > 0.0 if bound == 0.0 else array >= 0.0)
+            if not good:
                 raise ValueError(
                     f"{type(part).__name__}.{name} must be {word}, got {getattr(part, name)!r}"
                 )

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # How large a buffer
 #
-# "Make the buffer larger" is the first advice for lost packets, and often a useless one. This lesson
-# tells the cases apart: steady overload, a short run, bursts, and a buffer that is too large.
+# "Make the buffer larger" is the first advice for lost packets, and often a useless one. This
+# lesson tells four cases apart: steady overload, a short run, bursts, and a buffer too large.
 
 # %%
 import math
@@ -65,7 +65,7 @@ bursts = Bursts(on, off)
 
 
 def with_buffer(slots):
-    return predict(mean, arrivals=bursts, buffer=f"{slots} slots", work=busy, duration="1h")
+    return predict(mean, arrivals=bursts, buffer=f"{slots} slots", work=busy, duration="24h")
 
 
 drain = 1.0 / float(with_buffer(1024).path.consumer.cost)
@@ -86,8 +86,8 @@ assert np.isclose(enough.loss, target, rtol=0.1)
 assert np.isclose(half.loss, loss_on_off_fluid(peak, drain, 1 / on, 1 / off, needed // 2), rtol=0.1)
 assert double.loss < target < half.loss
 
-slots = [f"{needed * share // 8} slots" for share in range(1, 17)]
-curve = sweep(mean, arrivals=bursts, buffer=slots, work=busy, duration="1h")
+slots = [f"{needed * share // 8} slots" for share in range(1, 13)]
+curve = sweep(mean, arrivals=bursts, buffer=slots, work=busy, duration="24h")
 axes = plot_sweep(curve, "buffer", "loss")
 assert np.all(np.diff(curve["loss"]) < 0.0)
 

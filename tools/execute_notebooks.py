@@ -40,12 +40,12 @@ def read_script(script: Path) -> Any:
 def executed(script: Path) -> str:
     """The text of a script's notebook with its outputs."""
     notebook = read_script(script)
-    # figures go into the notebook, whatever the caller's own choice; modules come from this checkout
+    # figures go into the notebook, whatever the caller chose; modules come from this checkout
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     client = nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", record_timing=False,
+        notebook, timeout=120, kernel_name="python3", record_timing=False, coalesce_streams=True,
         resources={"metadata": {"path": str(script.parent)}},
     )  # fmt: skip
     client.execute(env=environment)

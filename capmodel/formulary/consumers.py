@@ -92,7 +92,8 @@ def shared_core_carried_rate(
             gap = kernel + np.minimum(1.0, (n - 1.0) * nu * wake) * wake / 2.0
             ahead = 1.0 + (n - 1.0) * nu * gap
             away = wake * (ahead + 1.0) / 2.0 + latency + idle
-            nu = np.minimum((1.0 - np.minimum(rate * consumer, 1.0)) / away, free)
+            nu = (1.0 - np.minimum(rate * consumer, 1.0)) / np.maximum(away, 1e-300)
+            nu = np.minimum(nu, free)
         return np.minimum(nu, rate)
 
     def excess(rate: Array) -> Array:

@@ -49,6 +49,8 @@ def _interrupt(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
 
 def _moderated(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
     driver = kernel.driver
+    if np.all(np.isinf(driver.throttle)):  # no cap: one interrupt per packet
+        return _interrupt(kernel, arrivals)
     return DriverLoad(
         _stretch(driver, driver.throttle),
         0.0,
@@ -60,6 +62,8 @@ def _moderated(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
 
 def _polling(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
     driver = kernel.driver
+    if np.all(np.isinf(driver.tick)):  # no timer: the kernel looks all the time
+        return DriverLoad(1.0, 0.0, np.inf, 0.0, lambda offered, handled, each: 0.0 * handled)
     return DriverLoad(
         _stretch(driver, driver.tick),
         0.0,

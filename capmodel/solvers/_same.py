@@ -13,7 +13,13 @@ from capmodel.path import CapturePath
 from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
 from capmodel.solvers._drivers import driver_load
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
-from capmodel.solvers._split import _consumer_loss, _duty, _inverse, departure_scv
+from capmodel.solvers._split import (
+    _affordable,
+    _consumer_loss,
+    _duty,
+    _inverse,
+    departure_scv,
+)
 from capmodel.solvers._vacations import cycle, vacation
 
 
@@ -93,12 +99,12 @@ def _outcome(
     overload = np.minimum(offered, load.cap) * (kernel.cost + work) > 1.0
     slack = np.maximum(1.0 - used, 0.0)
     interrupts = load.interrupts(np.minimum(offered, load.cap), taken, used * _inverse(taken))
-    interrupts = np.minimum(interrupts, slack * _inverse(kernel.driver.interrupt_cost))
+    interrupts = np.minimum(interrupts, _affordable(slack, kernel.driver.interrupt_cost))
     slack = np.maximum(slack - interrupts * kernel.driver.interrupt_cost, 0.0)
     # no wakeup happens that the core has no time for: batches grow instead
     signal = wakeup.cost * waits.wakes + wakeup.switch_cost
     cycles = np.where(overload, 0.0, waits.cycles)
-    cycles = np.minimum(cycles, slack * _inverse(signal + waits.waiting))
+    cycles = np.minimum(cycles, _affordable(slack, signal + waits.waiting))
     kernel_load = taken * kernel.cost
     slow = work * _inverse(np.maximum(1.0 - kernel_load, 1e-9)) + wakeup.latency
     regime = np.where(

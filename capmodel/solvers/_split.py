@@ -111,8 +111,7 @@ def departure_scv(load: Array, arrival_scv: Array, service_scv: Array) -> Array:
 def _inverse(value: Array) -> Array:
     """1/value, with 0 for 0 (a stage that costs nothing has no rate to divide by)."""
     array = np.asarray(value, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        return np.where(array > 0.0, 1.0 / np.where(array > 0.0, array, 1.0), 0.0)
+    return np.divide(1.0, array, out=np.zeros_like(array), where=array > 0.0)
 
 
 def _affordable(time: Array, price: Number) -> Array:
@@ -204,13 +203,16 @@ def _shared_stage(
             rate, processes, cost, each, wakeup.cost, wakeup.latency, idle, switch
         )
 
-    most, _ = at(_inverse(cost))
+    most, _ = at(np.where(cost > 0.0, _inverse(cost), offered))
     limited = most < _inverse(work) * (1.0 - 1e-9)
     kernel_rate = np.where(
         limited | (work <= 0.0), most, _consumer_bound_rate(cost, drop_cost, work)
     )
-    reached = np.minimum(np.minimum(offered, kernel_rate), _inverse(work))
-    _, cycles = at(reached)
+    most_read = np.where(work > 0.0, _inverse(work), np.inf)
+    wanted = np.minimum(np.minimum(offered, kernel_rate), most_read)
+    reached, cycles = at(wanted)
+    # a rate below that of a saturated consumer core may still be out of the kernel's reach
+    kernel_rate = np.where(reached < wanted * (1.0 - 1e-9), reached, kernel_rate)
     zero = np.zeros_like(kernel_rate)
     return _Stage(
         kernel_rate=kernel_rate,

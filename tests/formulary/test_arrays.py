@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import capmodel.formulary as formulary
+from capmodel import formulary
 
 COST = (1e-3, 20.0)  # seconds, or any other unit of time
 FREE = (0.0, 20.0)

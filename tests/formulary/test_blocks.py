@@ -1,4 +1,4 @@
-"""Buffers that change hands whole: many-digit integrals, a counting chain, and a block-by-block walk."""
+"""Buffers that change hands whole: many-digit integrals, a counting chain, a walk by blocks."""
 
 from __future__ import annotations
 

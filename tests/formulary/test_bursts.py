@@ -1,4 +1,4 @@
-"""Bursts and finite runs against integrated equations, uniformised chains and step-by-step fluids."""
+"""Bursts and finite runs against integrated equations, uniformised chains and stepped fluids."""
 
 from __future__ import annotations
 

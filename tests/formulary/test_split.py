@@ -1,4 +1,4 @@
-"""Two cores: the laws are derived again from the two balance equations, and walked event by event."""
+"""Two cores: laws derived again from the two balance equations, and walked event by event."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_constant_times_event_by_event(consumer: float, wake: float) -> None:
 
 
 def test_exponential_services_event_by_event() -> None:
-    """S = w + L + P e^P + 1 for kernel 1: a missed poll has probability e^-P, the gap has mean 1."""
+    """S = w + L + P e^P + 1 for kernel 1: a poll is missed with e^-P, the gap has mean 1."""
     poll = 0.5
     off = 2.0 + 6.0 + poll * np.exp(poll) + 1.0
     counts = two_core(

@@ -32,7 +32,7 @@ def md1k_loss(load: float | str, capacity: int) -> mpmath.mpf:
         rho = mpmath.mpf(load)
         arrive = [mpmath.exp(-rho) * rho**j / mpmath.factorial(j) for j in range(capacity + 1)]
         # flow up across the cut (j left behind, j + 1 left behind) equals flow down, which can
-        # only be by one: pi[j+1] * P(0 arrive) = sum over i <= j of pi[i] * P(more than j-i' arrive)
+        # only be by one: pi[j+1] * P(0 arrive) = sum over i <= j of pi[i] * P(enough arrive)
         above = [1 - mpmath.fsum(arrive[: j + 1]) for j in range(capacity + 1)]
         left = [mpmath.mpf(1)]
         for j in range(capacity - 1):
@@ -142,7 +142,7 @@ def double_buffer(
 def block_ring_rate(
     rate: float, block: float, blocks: int, read: float, per_packet: float, latency: float
 ) -> float:
-    """A ring of blocks filled at constant rate, block by block: when closed, when read, when free."""
+    """A ring of blocks filled at constant rate: when each is closed, read, and free again."""
     closed, freed = [0.0], [0.0]
     fill, reading = block / rate, read + block * per_packet
     for n in range(1, 2001):

@@ -90,7 +90,8 @@ both_services = pytest.mark.parametrize("service", ["deterministic", "exponentia
 @both_services
 @pytest.mark.parametrize("consumer", [0.05, 0.4, 0.8])
 @pytest.mark.parametrize(
-    ("wake", "latency", "poll"), [(0.5, 10.0, 0.0), (2.0, 10.0, 0.1), (6.0, 40.0, 0.1), (2.0, 40.0, 0.0)]
+    ("wake", "latency", "poll"),
+    [(0.5, 10.0, 0.0), (2.0, 10.0, 0.1), (6.0, 40.0, 0.1), (2.0, 40.0, 0.0)],
 )  # fmt: skip
 def test_paradox_regime(
     arrivals: str, service: str, consumer: float, wake: float, latency: float, poll: float
@@ -137,7 +138,8 @@ def test_constant_times_are_within_half_a_packet_per_wakeup(
 @both_arrivals
 @pytest.mark.parametrize("load", [0.5, 0.9, 1.3, 2.5])
 @pytest.mark.parametrize(
-    ("consumer", "wake", "latency", "poll"), [(0.1, 0.5, 0.3, 0.1), (0.3, 2.0, 0.2, 0.1), (0.05, 6.0, 0.3, 0.1)]
+    ("consumer", "wake", "latency", "poll"),
+    [(0.1, 0.5, 0.3, 0.1), (0.3, 2.0, 0.2, 0.1), (0.05, 6.0, 0.3, 0.1)],
 )  # fmt: skip
 def test_one_wakeup_per_packet(
     arrivals: str, load: float, consumer: float, wake: float, latency: float, poll: float
@@ -181,7 +183,7 @@ def test_unsaturated(
 @both_services
 @pytest.mark.parametrize("consumer", [5.0, 15.0])
 def test_wakeups_of_a_fast_kernel(service: str, consumer: float) -> None:
-    """Poisson packets, kernel and signal short against the gap: (1 - lambda c_a)/(D + P + 1/lambda)."""
+    """Poisson packets, kernel and signal short against the gap between packets."""
     counts, solution = compared(
         rate=0.04, consumer_cost=consumer, wakeup_cost=0.5, latency=20.0, poll_cost=0.5,
         arrivals="poisson", service=service, **common,

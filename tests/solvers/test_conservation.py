@@ -15,13 +15,13 @@ from capmodel import predict
 from capmodel.api import DEFAULT_MACHINE
 from capmodel.backend import load_backend
 from capmodel.catalogue import names
-from capmodel.machine import load_machine
+from capmodel.path import DRIVER_MODES, PINNINGS
 from capmodel.results import Solution
 from capmodel.workload import Bursts
 
 BACKENDS = names("backends")
 GROUPS, COLUMN = 20, 50  # 1,000 scenarios: 20 settings of what has a name, 50 of what has a size
-DRIVERS = (None, "napi", "interrupt", "moderated", "polling", "thread")
+DRIVERS = (None, *DRIVER_MODES)
 
 
 def asked(**arguments: Any) -> Solution:
@@ -30,18 +30,28 @@ def asked(**arguments: Any) -> Solution:
         return predict(**arguments).solution
 
 
+def refused(backend: str, machine: str, **choice: Any) -> bool:
+    """Whether a combination is refused in words; any other failure is left to the tests."""
+    try:
+        asked(rate=1e5, backend=backend, machine=machine, work=1e-7, **choice)
+    except ValueError:
+        return True
+    except Exception:
+        return False
+    return False
+
+
 @cache
 def machines_of(backend: str) -> tuple[str, ...]:
     """The machines that have the costs of a backend, the application's own excepted."""
-    found = []
-    for machine in names("machines"):
-        try:
-            asked(rate=1e5, backend=backend, machine=machine, work=1e-7)
-        except ValueError as error:
-            assert "has no cost" in str(error), error  # noqa: PT017 - any other error is a fault
-        else:
-            found.append(machine)
-    return tuple(found)
+    return tuple(m for m in names("machines") if not refused(backend, m))
+
+
+@cache
+def choices_of(backend: str, machine: str, argument: str) -> tuple[str | None, ...]:
+    """Drivers or placements that a backend accepts on a machine."""
+    options = {"driver": DRIVERS, "pinning": PINNINGS}[argument]
+    return tuple(o for o in options if not refused(backend, machine, **{argument: o}))
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
@@ -59,10 +69,10 @@ def scenario(backend: str, rng: np.random.Generator) -> dict[str, Any]:
         "size": int(rng.choice([64, 128, 512, 1518])),
         "work": np.where(rng.random(COLUMN) < 0.1, 0.0, log_uniform(rng, 1e-9, 1e-4)),
         "duration": float(rng.choice([0.01, 1.0, 100.0, 1e6])),
-        "driver": DRIVERS[rng.integers(len(DRIVERS))],
     }
-    placements = ["same"] if load_machine(machine).cores < 2 else ["same", "split", "auto"]
-    arguments["pinning"] = str(rng.choice(placements))
+    for argument in ("driver", "pinning"):
+        accepted = choices_of(backend, machine, argument)
+        arguments[argument] = accepted[rng.integers(len(accepted))]
     kind = rng.integers(4)
     if kind == 3 and mechanism.on_full == "drop":
         arguments["arrivals"] = Bursts(*log_uniform(rng, 1e-5, 1.0)[:2].tolist())

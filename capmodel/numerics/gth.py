@@ -1,0 +1,264 @@
+r"""Elimination after Grassmann, Taksar and Heyman: additions, multiplications, divisions only.
+
+A generator is given by its nonnegative rates off the diagonal and by a vector of exit rates; the
+diagonal is never stored and never read, since it is minus the sum of both. Every result is then
+accurate relative to itself, entry by entry, however small it is and however nearly the chain falls
+apart (O'Cinneide 1993). All functions take stacks of matrices.
+
+Source: W. K. Grassmann, M. I. Taksar, D. P. Heyman, Operations Research 33, 1985;
+C. A. O'Cinneide, Numerische Mathematik 65, 1993.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+_BY_LOOP = 24  # below this order a loop over pivots is faster than splitting into blocks
+
+
+def ginverse(rates: Array, exits: Array) -> Array:
+    r"""Mean times :math:`(D - A)^{-1}` in each state before the chain leaves.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (..., m, m)
+        Nonnegative rates :math:`A` between states; the diagonal is ignored.
+    exits : ndarray, shape (..., m)
+        Nonnegative rates of leaving; :math:`D` holds the row sums of `rates` plus `exits`.
+
+    Returns
+    -------
+    ndarray, shape (..., m, m)
+        Entry (i, j): mean time in j of a chain that starts in i. Infinite or NaN where a set of
+        states cannot be left.
+
+    Notes
+    -----
+    Accurate entry by entry. Orders above 24 are split into blocks, so that most of the work is
+    multiplication of nonnegative matrices.
+
+    Examples
+    --------
+    >>> ginverse(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 0.0])).tolist()
+    [[1.0, 0.5], [1.0, 1.0]]
+    """
+    m = rates.shape[-1]
+    if m == 1:
+        return 1.0 / exits[..., None]
+    if m == 2:
+        return _inverse_of_two(rates, exits)
+    if m <= _BY_LOOP:
+        return _inverse_by_loop(rates, exits)
+    h = m // 2
+    a, b = rates[..., :h, :h], rates[..., :h, h:]
+    c, d = rates[..., h:, :h], rates[..., h:, h:]
+    first = ginverse(a, exits[..., :h] + b.sum(-1))
+    back = c @ first
+    second = ginverse(d + back @ b, exits[..., h:] + (back @ exits[..., :h, None])[..., 0])
+    across = first @ b
+    out = np.empty(np.broadcast_shapes(rates.shape, exits.shape[:-1] + (m, m)))
+    out[..., :h, h:] = across @ second
+    out[..., h:, :h] = second @ back
+    out[..., :h, :h] = first + out[..., :h, h:] @ back
+    out[..., h:, h:] = second
+    return out
+
+
+def _inverse_of_two(rates: Array, exits: Array) -> Array:
+    a, b = rates[..., 0, 1], rates[..., 1, 0]
+    p, q = exits[..., 0], exits[..., 1]
+    scale = 1.0 / (p * (b + q) + a * q)
+    out = np.empty(np.broadcast_shapes(rates.shape, exits.shape[:-1] + (2, 2)))
+    out[..., 0, 0] = (b + q) * scale
+    out[..., 0, 1] = a * scale
+    out[..., 1, 0] = b * scale
+    out[..., 1, 1] = (a + p) * scale
+    return out
+
+
+def _inverse_by_loop(rates: Array, exits: Array) -> Array:
+    m = rates.shape[-1]
+    # columns: the states, the exit, the unit matrix
+    work = np.zeros(np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1]) + (m, 2 * m + 1))
+    work[..., :m] = rates
+    work[..., m] = exits
+    work[..., m + 1 :] = np.eye(m)
+    scales = []
+    for k in range(m):
+        scale = 1.0 / work[..., k, k + 1 : m + 1].sum(-1)
+        scales.append(scale)
+        # the unit matrix has filled up to column k only
+        end = m + k + 2
+        pivot = work[..., k, k + 1 : end] * scale[..., None]
+        work[..., k, k + 1 : end] = pivot
+        work[..., k + 1 :, k + 1 : end] += work[..., k + 1 :, k, None] * pivot[..., None, :]
+    out = work[..., m + 1 :]
+    for k in range(m - 2, -1, -1):
+        out[..., k, :] += (work[..., k, None, k + 1 : m] @ out[..., k + 1 :, :])[..., 0, :]
+    return out
+
+
+def gsolve(rates: Array, exits: Array, right: Array) -> Array:
+    r"""Solve :math:`(D - A) x = b` for nonnegative data, accurate entry by entry.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (..., m, m)
+        Nonnegative :math:`A`; the diagonal is ignored.
+    exits : ndarray, shape (..., m)
+        Nonnegative; :math:`D` holds the row sums of `rates` plus `exits`.
+    right : ndarray, shape (..., m) or (..., m, q)
+        Nonnegative right-hand sides :math:`b`.
+
+    Returns
+    -------
+    ndarray
+        The least nonnegative solution, shaped like `right`. States that cannot be left have no
+        finite solution unless nothing is ever earned there: it is then 0, otherwise infinite.
+
+    Examples
+    --------
+    A chain that moves from state 0 to 1 and leaves from there once in 1e14 seconds:
+
+    >>> gsolve(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0.0, 1e-14]), np.ones(2)).tolist()
+    [200000000000001.0, 200000000000000.0]
+
+    A closed class earns nothing, the state before it does:
+
+    >>> gsolve(np.array([[0.0, 2.0], [0.0, 0.0]]), np.zeros(2), np.array([1.0, 0.0])).tolist()
+    [0.5, 0.0]
+    """
+    single = right.ndim == rates.ndim - 1
+    columns = right[..., None] if single else right
+    stuck = _cannot_leave(rates, exits)
+    if np.any(stuck):
+        solution = _solve_with_closed_classes(rates, exits, columns, stuck)
+    else:
+        solution = ginverse(rates, exits) @ columns
+    return solution[..., 0] if single else solution
+
+
+def _cannot_leave(rates: Array, exits: Array) -> npt.NDArray[np.bool_]:
+    """States from which no exit can be reached."""
+    leaves = exits > 0.0
+    step = rates > 0.0
+    while True:
+        wider = leaves | (step & leaves[..., None, :]).any(-1)
+        if np.array_equal(wider, leaves):
+            return ~leaves
+        leaves = wider
+
+
+def _solve_with_closed_classes(
+    rates: Array, exits: Array, right: Array, stuck: npt.NDArray[np.bool_]
+) -> Array:
+    if rates.ndim > 2:
+        shape = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1], right.shape[:-2])
+        m, q = right.shape[-2:]
+        stacked = zip(
+            np.broadcast_to(rates, (*shape, m, m)).reshape(-1, m, m),
+            np.broadcast_to(exits, (*shape, m)).reshape(-1, m),
+            np.broadcast_to(right, (*shape, m, q)).reshape(-1, m, q),
+            strict=True,
+        )
+        return np.stack([gsolve(a, e, b) for a, e, b in stacked]).reshape(*shape, m, q)
+    step = (rates > 0.0) & ~np.eye(rates.shape[0], dtype=bool)
+    earns = right > 0.0
+    while True:  # what can be earned from each state on, sooner or later
+        wider = earns | (step.astype(float) @ earns > 0.0)
+        if np.array_equal(wider, earns):
+            break
+        earns = wider
+    # states from which a place without exit, where something is earned, can be reached
+    out = np.zeros_like(right)
+    endless = earns & stuck[:, None] & _recurs(step, stuck, right > 0.0)
+    for column in range(right.shape[1]):
+        bad = endless[:, column].copy()
+        while True:
+            wider = bad | (step & bad[None, :]).any(-1)
+            if np.array_equal(wider, bad):
+                break
+            bad = wider
+        good = ~bad & earns[:, column]
+        out[bad, column] = np.inf
+        if np.any(good):
+            # states that earn nothing any more are as good as an exit
+            rest = rates[np.ix_(good, ~good)].sum(1)
+            inside = rates[np.ix_(good, good)]
+            out[good, column] = ginverse(inside, exits[good] + rest) @ right[good, column]
+    return out
+
+
+def _recurs(
+    step: npt.NDArray[np.bool_], stuck: npt.NDArray[np.bool_], paid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """For every column: states that are visited again and again and reach a paid state."""
+    reach = step | np.eye(len(step), dtype=bool)
+    while True:
+        wider = reach.astype(float) @ reach > 0.0
+        if np.array_equal(wider, reach):
+            break
+        reach = wider
+    closed = stuck & np.all(~reach | reach.T, axis=1)
+    result: npt.NDArray[np.bool_] = closed[:, None] & (reach.astype(float) @ paid > 0.0)
+    return result
+
+
+def stationary(rates: Array) -> Array:
+    r"""Stationary probabilities of an irreducible chain, accurate entry by entry.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (..., m, m)
+        Nonnegative rates; the diagonal is ignored.
+
+    Returns
+    -------
+    ndarray, shape (..., m)
+        Probabilities. Of a chain with transient states these get 0; of several closed classes the
+        one with the highest index gets everything.
+
+    Examples
+    --------
+    >>> stationary(np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1e-200], [0.0, 1.0, 0.0]])).tolist()
+    [0.5, 0.5, 5e-201]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = _weights(rates)
+    if not np.all(np.isfinite(weights)):
+        shape, m = rates.shape[:-2], rates.shape[-1]
+        weights = np.stack([_by_states(chain) for chain in rates.reshape(-1, m, m)])
+        weights = weights.reshape(*shape, m)
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def _weights(rates: Array) -> Array:
+    m = rates.shape[-1]
+    if m == 1:
+        return np.ones(rates.shape[:-1])
+    h = m // 2 if m > 2 * _BY_LOOP else max(m - _BY_LOOP, 1)
+    b, c = rates[..., :h, h:], rates[..., h:, :h]
+    onward = b @ ginverse(rates[..., h:, h:], c.sum(-1))
+    first = _weights(rates[..., :h, :h] + onward @ c)
+    first = first / first.sum(-1, keepdims=True)
+    return np.concatenate([first, (first[..., None, :] @ onward)[..., 0, :]], axis=-1)
+
+
+def _by_states(rates: Array) -> Array:
+    """State by state from the last; a state without a way down is the end of a closed class."""
+    work = np.array(rates, dtype=np.float64)
+    m = len(work)
+    for k in range(m - 1, 0, -1):
+        down = work[k, :k].sum()
+        if down > 0.0:
+            work[:k, k] /= down
+            work[:k, :k] += np.outer(work[:k, k], work[k, :k])
+    weights = np.zeros(m)
+    start = next((k for k in range(m - 1, 0, -1) if not work[k, :k].sum() > 0.0), 0)
+    weights[start] = 1.0
+    for k in range(start + 1, m):
+        weights[k] = weights[:k] @ work[:k, k]
+    return weights
