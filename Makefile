@@ -6,7 +6,7 @@ DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv predict test test-slow bench lint format claims validate figures notebooks paper clean
+.PHONY: help venv predict test test-slow bench lint format claims validate figures notebooks readme paper clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -57,6 +57,9 @@ figures: $(DEV)  ## draw the figures of the paper
 
 notebooks: $(DEV)  ## execute the examples into notebooks
 	$(BIN)/python tools/execute_notebooks.py
+
+readme: $(BASE)  ## put the output of its commands into README.md
+	$(BIN)/python tools/readme.py
 
 paper: $(DEV)  ## put the numbers of model and data into the paper
 	$(BIN)/python paper/build.py

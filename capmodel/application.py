@@ -13,6 +13,7 @@ from capmodel.catalogue import expect, locate, names, read_toml
 from capmodel.columns import checked_column, is_column
 from capmodel.errors import damaged_file, unknown_choice
 from capmodel.quantities import parse_duration
+from capmodel.references import reference
 
 _TOP: dict[str, type | tuple[type, ...]] = {
     "title": str, "costs": list, "snaplen": int, "source": str, "locator": str, "notes": str,
@@ -121,6 +122,11 @@ def _named(text: str) -> Application:
     for key in ("title", "costs", "snaplen", "source", "locator"):
         if key not in raw:
             raise damaged_file(path, key, "missing")
+    if raw["source"] != "capmodel":
+        try:
+            reference(raw["source"])
+        except KeyError as error:
+            raise damaged_file(path, "source", str(error.args[0])) from None
     common = {
         "title": raw["title"], "costs": tuple(raw["costs"]), "snaplen": raw["snaplen"],
         "source": raw["source"], "locator": raw["locator"],
@@ -138,6 +144,10 @@ def _named(text: str) -> Application:
     sizes, times = raw.get("sizes", []), entry.get("nanoseconds", [])
     if not sizes or len(times) != len(sizes):
         raise damaged_file(path, f"level[{level}]", "needs one time for every size")
+    if sizes != sorted(set(sizes)):
+        raise damaged_file(path, "sizes", f"must rise, got {sizes}")
+    if "scale" not in raw:
+        raise damaged_file(path, "scale", "missing")
     return Application(
         name=text,
         curve=(tuple(map(float, sizes)), tuple(float(time) * 1e-9 for time in times)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,8 @@ from capmodel.api import predict
 from capmodel.backend import load_backend
 from capmodel.claims import evaluate_claims
 from capmodel.cli_options import add_path_options, arguments, series_arguments
-from capmodel.errors import unknown_choice
+from capmodel.data_files import data_folder
+from capmodel.errors import damaged_file, unknown_choice
 from capmodel.machine import load_machine
 from capmodel.prediction import Prediction
 from capmodel.sweeping import sweep
@@ -105,19 +107,56 @@ def _claims(options: argparse.Namespace) -> int:
 def _validate(options: argparse.Namespace) -> int:
     comparison: Any = import_module("capmodel.comparison")
     rows = comparison.main_table([options.set] if options.set else None)
+    if options.summary:
+        lines = comparison.summarise(rows)
+        text = out.summary_text(lines, rows)
+        print(out.as_json([asdict(line) for line in lines]) if options.json else text)
+        return 0
     print(out.as_json(out.comparison_rows(rows)) if options.json else out.comparison_text(rows))
     return 0
 
 
 def _calibrate(options: argparse.Namespace) -> int:
+    if options.recorded:
+        recorded = _recorded(options.name)
+        print(out.as_json(recorded) if options.json else out.recorded_text(recorded))
+        return 0
+    for folder in (options.out, options.record and options.record.parent):
+        if folder is not None and not folder.is_dir():  # better now than after the fit
+            raise FileNotFoundError(f"there is no folder {folder} to write the results to")
     calibration = import_module("capmodel.calibration_run")
     names = ("members", "moves", "final_moves", "seed", "fold_count", "out")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     show = out.progress_bar(0)
     progress = None if show is None else (lambda share: show(int(1000 * share), 1000))
     report: Any = calibration.run(options.name, **given, progress=progress)
+    if options.record is not None:
+        out.write_file(options.record, out.as_json(report.to_dict()) + "\n")
     print(out.as_json(report.to_dict()) if options.json else report)
     return 0
+
+
+def _recorded(name: str) -> dict[str, Any]:
+    """The stored report of a calibration, as plain values."""
+    known: Any = import_module("capmodel.calibration").problem_names()
+    if name not in known:
+        raise unknown_choice("calibration", name, known)
+    path = data_folder() / "calibration" / f"{name}.json"
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"there is no recorded report of calibration {name!r}; "
+            f"'capmodel calibrate {name} --folds 10 --record FILE' makes one"
+        ) from None
+    except ValueError as error:  # of JSON and of UTF-8
+        raise damaged_file(path, "syntax", str(error)) from None
+    for key in ("calibration", "margins", "held", "residuals", "folds"):
+        if not isinstance(content, dict) or key not in content:
+            raise damaged_file(path, key, "missing")
+    if content["calibration"] != name:
+        raise damaged_file(path, "calibration", f"is {content['calibration']!r}, not {name!r}")
+    return dict(content)
 
 
 def _backends(options: argparse.Namespace) -> int:
@@ -163,6 +202,7 @@ def _add_claims(parser: argparse.ArgumentParser) -> None:
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", metavar="NAME", help="one set of measurements; default: all")
+    parser.add_argument("--summary", action="store_true", help="one line per set, as Markdown")
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +216,9 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(f"--{option}", dest=name, metavar="N", type=int, help=text)
     parser.add_argument("--out", metavar="DIR", type=Path, help="write the machine files there")
+    report = parser.add_mutually_exclusive_group()
+    report.add_argument("--record", metavar="FILE", type=Path, help="write the report as JSON")
+    report.add_argument("--recorded", action="store_true", help="print the stored report, fit none")
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:
@@ -208,10 +251,11 @@ COMMANDS: dict[str, _Command] = {
         "capmodel claims --numbers",
     )),
     "validate": _Command("compare with published measurements", _add_validate, _validate, (
-        "capmodel validate --json",
+        "capmodel validate --json", "capmodel validate --summary",
     )),
     "calibrate": _Command("fit a machine's costs to evidence", _add_calibrate, _calibrate, (
         "capmodel calibrate braun2010 --seed 1 --out fitted",
+        "capmodel calibrate braun2010 --recorded",
     )),
     "backends": _Command("list the mechanisms", _add_name, _backends, (
         "capmodel backends", "capmodel backends pf_ring",

@@ -181,6 +181,68 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+def summary_text(lines: Sequence[Any], rows: Sequence[Any]) -> str:
+    """A Markdown table with a line per set and role, and how many rows of either role agree."""
+    measured = {(row.data_set, row.role, row.id): row.measured for row in rows}
+    table = ["| data set | role | rows | agree | median error | largest error | at row |",
+             "|---|---|---:|---:|---:|---:|---|"]  # fmt: skip
+    for line in lines:
+        # where nothing was measured there is a difference, and no relative error
+        relative = measured[line.data_set, line.role, line.worst_row] != 0.0
+        worst = f"{100 * line.worst_error:.1f} %" if relative else f"{line.worst_error:.3g}"
+        table.append(
+            f"| {line.data_set} | {line.role} | {line.rows} | {line.agree} "
+            f"| {100 * line.median_error:.1f} % | {worst} | {line.worst_row} |"
+        )
+    agree = {
+        role: (
+            sum(line.agree for line in lines if line.role == role),
+            sum(line.rows for line in lines if line.role == role),
+        )
+        for role in ("validation", "calibration")
+    }
+    (right, tested), (met, fitted) = agree["validation"], agree["calibration"]
+    verdict = f"{right} of {tested} validation rows agree, {met} of {fitted} calibration rows"
+    return "\n".join([*table, "", verdict])
+
+
+def recorded_text(report: Mapping[str, Any]) -> str:
+    """A stored calibration report: what holds of the claims left out, then claim by claim.
+
+    The report of a calibration without claims is the table of its fitted rows.
+    """
+    left_out = {
+        name: (number, margin)
+        for number, fold in enumerate(report["folds"], start=1)
+        for name, margin in zip(fold["left_out"], fold["margins"], strict=True)
+    }
+    lines = ["no claims were left out of the fit"]
+    if left_out:
+        held = sum(margin > 0.0 for _, margin in left_out.values())
+        lines = [f"left out of the fit in {len(report['folds'])} folds, "
+                 f"{held} of {len(left_out)} claims still hold"]  # fmt: skip
+    if report["margins"]:
+        headers = ["claim", "margin", "held by [%]", "fold", "margin left out", "left out"]
+        table = [
+            [name, round(margin, 2), round(100.0 * report["held"][name]),
+             *_left_out(*left_out.get(name, (None, None)))]
+            for name, margin in report["margins"].items()
+        ]  # fmt: skip
+    else:
+        headers = ["row", "measured", "fitted", "standard errors"]
+        table = [
+            [name, _short(measured), _short(fitted), round((fitted - measured) / error, 1)]
+            for name, measured, fitted, error in report["residuals"]
+        ]
+    return "\n".join([*lines, "", text_table(headers, table)])
+
+
+def _left_out(fold: int | None, margin: float | None) -> tuple[int | None, float | None, str]:
+    if margin is None:
+        return fold, None, "-"
+    return fold, round(margin, 2), _VERDICTS[margin > 0.0]
+
+
 def comparison_rows(rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Predicted beside measured as plain values."""
     return [

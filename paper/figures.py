@@ -17,12 +17,13 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from capmodel import load_backend, load_machine, predict, sweep
+from capmodel import load_machine, predict, sweep
+from capmodel.atomic import replacing
 from capmodel.comparison import comparisons
 from capmodel.drawing import COLOURS, DASHES, GREY, legend, share_axis
 from capmodel.measurements import load_data_set
 from capmodel.observe import Observer
-from capmodel.plot import plot_paradox, plot_pinning, save
+from capmodel.plot import plot_paradox, plot_pinning
 
 FOLDER = Path(__file__).resolve().parent / "figures"
 RATE = 1.27e6
@@ -30,7 +31,7 @@ WIRE = 1.488e6
 LEVELS = tuple(range(10))
 NAMES = {
     "pf_packet": "PF_PACKET", "pf_ring": "PF_RING", "bpf": "BPF (FreeBSD)",
-    "pf_packet_modified": "PF_PACKET, N or timeout",
+    "pf_packet_modified": "PF_PACKET,\nN or timeout",
 }  # fmt: skip
 # Text stays text and nothing depends on the time of day: the same results give the same file.
 SETTINGS = {"svg.hashsalt": "capmodel", "svg.fonttype": "none", "font.size": 10}
@@ -74,7 +75,7 @@ def fig10() -> Any:
         ax.set_xticks(LEVELS)
         if ax is left:
             _band_label(ax)
-            legend(ax, loc="lower left")
+            legend(ax, loc="lower left", handlelength=3.2)
     return figure
 
 
@@ -97,12 +98,12 @@ def fig12() -> Any:
     """Figure 12: what replaces poll()."""
     policies = (
         ("poll()", "pf_packet", {}),
-        ("active wait", "pf_packet_busy", {}),
-        ("sched_yield()", "pf_packet_yield", {}),
-        ("sleep 1 ms", "pf_packet_sleep", {"sleep": 1e-3}),
-        ("N or timeout", "pf_packet_modified", {}),
+        ("active\nwait", "pf_packet_busy", {}),
+        ("yield, then\npoll()", "pf_packet_yield", {}),
+        ("sleep\n1 ms", "pf_packet_sleep", {"sleep": 1e-3}),
+        ("N or\ntimeout", "pf_packet_modified", {}),
         ("both", "pf_packet_modified", {"sleep": 1e-3}),
-        ("TPACKET_V3", "tpacket_v3", {}),
+        ("TPACKET_V3\nblocks", "tpacket_v3", {}),
     )
     return _bars([(name, predict(RATE, backend=b, **given)) for name, b, given in policies])
 
@@ -133,15 +134,16 @@ def notification() -> Any:
         bursts[order], *(1e-6 * sampled[order].T), color=COLOURS[0], alpha=0.2, linewidth=0
     )
     ax.plot(bursts[order], 1e-6 * predicted[order], color=COLOURS[0], label="predicted")
-    for role, mark in (("calibration", "o"), ("validation", "s")):
+    for role, mark, colour in (("calibration", "o", GREY), ("validation", "s", COLOURS[1])):
         rows = [r for r in load_data_set("ptnet_burst").rows if r.role == role]
         x = [float(r.conditions["burst"]) for r in rows]
         y, error = ([1e-6 * value for value in values] for values in _values(rows))
         ax.errorbar(
-            x, y, error, fmt=mark, markersize=4.5, color=COLOURS[1] if role == "validation" else GREY,
-            linewidth=1.0, label=f"measured, {role}",
+            x, y, error, fmt=mark, markersize=4.5, color=colour, linewidth=1.0,
+            label=f"measured, {role}",
         )  # fmt: skip
     _band_label(ax)
+    ax.spines[["top", "right"]].set_visible(False)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_ylim(0.0, None)
@@ -216,7 +218,7 @@ def _shares(
     if legend_above:
         legend(ax, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
     elif extra is not None:
-        legend(ax, loc=loc)
+        legend(ax, loc=loc, handlelength=3.2)
     return ax
 
 
@@ -240,9 +242,10 @@ def main(names: list[str]) -> None:
             continue
         with mpl.rc_context(SETTINGS):
             drawn = draw()
-            for ending, metadata in (("png", {}), ("svg", {"Date": None})):
-                del metadata
-                save(drawn, FOLDER / f"{stem}.{ending}", dpi=150)
+            figure = drawn if hasattr(drawn, "savefig") else drawn.get_figure()
+            for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+                with replacing(FOLDER / f"{stem}.{ending}") as temporary:
+                    figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata=metadata)
             plt.close("all")
         print(f"paper/figures/{stem}.png")
 

@@ -14,7 +14,7 @@ SIAM 1999, chapter 8 and 10 (cyclic and level reduction); the elimination is tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -116,10 +116,11 @@ class QBDSolution:
 
 @dataclass(frozen=True)
 class _State:
-    """Levels that are left; `low` and `high` belong to the first and the last of them.
+    """The levels that are left; `low` and `high` belong to the first and the last of them.
 
-    Excursions come without a copy for the first level: nothing reaches them from above, so that
-    eliminating their neighbours changes the way up and the way into the core alone.
+    Excursions are entered from below only, so that eliminating a level changes where they lead
+    and nothing within them: `inside` is the inverse for one stay, the same in all steps. Weights
+    are those of the second level (plain names), their growth per level, and those at both ends.
     """
 
     count: int
@@ -129,11 +130,11 @@ class _State:
     low: Array
     high: Array
     rise: Array
-    rise_core: Array  # excursion to the core one level up
+    rise_core: Array  # from an excursion into the core one level up
     join: Array
     join_high: Array
-    stay_high: Array
-    # weights: at the second level, growth per level, at both ends; core and excursions
+    inside: Array
+    inside_high: Array
     core: Array
     core_slope: Array
     core_low: Array
@@ -142,6 +143,23 @@ class _State:
     exc_slope: Array
     exc_low: Array
     exc_high: Array
+
+
+@dataclass(frozen=True)
+class _Raise:
+    """Probabilities of an eliminated last level from those of the level below it."""
+
+    core: Array
+    mixed: Array
+    excursion: Array
+
+    def __call__(self, core: Array, exc: Array) -> tuple[Array, Array]:
+        above = core @ self.core + (exc[..., None, :] @ self.mixed)[..., 0, :].sum(-2)[..., None, :]
+        return above, (exc[..., None, :] @ self.excursion)[..., 0, :]
+
+
+class _MixedStackError(Exception):
+    """Some members of a stack end in a closed last level and others do not."""
 
 
 def solve_levels(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolution:
@@ -172,48 +190,212 @@ def solve_levels(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSol
 
     >>> one = np.ones((1, 1))
     >>> levels = Levels(100_000, 0.999 * one, 0 * one, one, 0 * one)
-    >>> solution = solve_levels(levels, Boundary(0 * one, 0.999 * one, one), Weights(one, one, 0 * one, one))
+    >>> weights = Weights(one, one, 0 * one, one)
+    >>> solution = solve_levels(levels, Boundary(0 * one, 0.999 * one, one), weights)
     >>> bool(np.isclose(solution.last[0], 0.001 * 0.999**100_000, rtol=1e-10, atol=0))
     True
     """
-    state = _begin(levels, weights)
-    raised: list[tuple[Array, Array]] = []
-    with np.errstate(under="ignore"):
-        while state.count > 2:
-            if state.count % 2 == 0:
-                if np.any(_is_closed(state)):
-                    return _closed_top(state, boundary, weights, raised)
-                state, raising = _peel(state)
-                raised.append(raising)
+    try:
+        with np.errstate(under="ignore"):
+            return _solve(_begin(levels, weights), boundary, weights)
+    except _MixedStackError:
+        return _one_by_one(levels, boundary, weights)
+
+
+def _solve(state: _State, boundary: Boundary, weights: Weights) -> QBDSolution:
+    raised: list[_Raise] = []
+    while state.count > 1:
+        if state.count % 2 == 0:
+            if _is_closed(state):
+                return _closed(state, boundary, raised)
+            state, above = _peel(state)
+            raised.append(above)
+        else:
             state = _halve(state)
-        return _finish(state, boundary, weights, raised)
+    return _finish(state, boundary, weights, raised)
 
 
 def _begin(levels: Levels, weights: Weights) -> _State:
-    m = levels.up.shape[-1]
-    batch = np.broadcast_shapes(
-        *(a.shape[:-2] for a in (levels.up, levels.local, levels.down, levels.top))
-    )
-    q = weights.core.shape[-1]
+    core_like = (levels.up, levels.local, levels.down, levels.top)
+    batch = np.broadcast_shapes(*(a.shape[:-2] for a in core_like))
+    m, q = weights.core.shape[-2:]
     rise = np.zeros((*batch, 0, m, m)) if levels.rise is None else levels.rise
     g, t = rise.shape[-3], rise.shape[-1]
     stay = np.zeros((*batch, g, t, t)) if levels.stay is None else levels.stay
     join = np.zeros((*batch, g, t, m)) if levels.join is None else levels.join
+    top_stay = stay if levels.top_stay is None else levels.top_stay
     none = np.zeros((*batch, g, t, q))
-    exc = none if weights.excursion is None else weights.excursion
-    slope = none if weights.excursion_slope is None else weights.excursion_slope
-    count = levels.count
-    one = count == 1
-    leaving = join.sum(-1) + rise.sum(-1)
-    # one pass through an excursion's phases within a level, used by all steps
-    inside = ginverse(stay, leaving) if g else stay
+    exc = _with_mass(none if weights.excursion is None else weights.excursion)
+    exc_slope = _with_mass(none if weights.excursion_slope is None else weights.excursion_slope, 0)
+    exc_high = _with_mass(none if weights.excursion_top is None else weights.excursion_top)
+    core, core_high = _with_mass(weights.core), _with_mass(weights.core_top)
+    core_slope = _with_mass(weights.core_slope, 0)
+    one = levels.count == 1
+    joined = join.sum(-1)
+    inside_high = ginverse(top_stay, joined) if g else top_stay
     return _State(
-        count=count, up=levels.up, local=levels.local, down=levels.down,
+        count=levels.count, up=levels.up, local=levels.local, down=levels.down,
         low=levels.top if one else levels.local, high=levels.top,
         rise=rise, rise_core=np.zeros_like(join), join=join, join_high=join,
-        stay_high=stay if levels.top_stay is None else levels.top_stay,
-        core=weights.core + 2.0 * weights.core_slope, core_slope=weights.core_slope,
-        core_low=weights.core + weights.core_slope, core_high=weights.core_top,
-        exc=exc + 2.0 * slope, exc_slope=slope, exc_low=exc + slope,
-        exc_high=none if weights.excursion_top is None else weights.excursion_top,
+        inside=inside_high if one or not g else ginverse(stay, joined + rise.sum(-1)),
+        inside_high=inside_high,
+        core=core + 2.0 * core_slope, core_slope=core_slope,
+        core_low=core_high if one else core + core_slope, core_high=core_high,
+        exc=exc + 2.0 * exc_slope, exc_slope=exc_slope,
+        exc_low=exc_high if one else exc + exc_slope, exc_high=exc_high,
     )  # fmt: skip
+
+
+def _with_mass(weight: Array, each: float = 1.0) -> Array:
+    """Prepend the weight that makes the sum the total probability."""
+    return np.concatenate([np.full((*weight.shape[:-1], 1), each), weight], axis=-1)
+
+
+def _groups(core: Array) -> Array:
+    """A core matrix as it multiplies each group of excursions."""
+    return core[..., None, :, :]
+
+
+def _halve(s: _State) -> _State:
+    """Eliminate levels 2, 4, ..., count - 1 of an odd number of levels."""
+    inverse = ginverse(s.local, s.up.sum(-1) + s.down.sum(-1))
+    up, down = inverse @ s.up, inverse @ s.down
+    turn_down, turn_up = s.up @ down, s.down @ up
+    flat, slope = inverse @ s.core, inverse @ s.core_slope
+    up_flat, up_slope = s.up @ flat, s.up @ slope
+    down_flat, down_slope = s.down @ flat, s.down @ slope
+    changed = {
+        "up": s.up @ up,
+        "local": s.local + turn_down + turn_up,
+        "down": s.down @ down,
+        "low": s.low + turn_down,
+        "high": s.high + turn_up,
+        "core": s.core + s.core_slope + up_flat + 2.0 * up_slope + down_flat,
+        "core_slope": 2.0 * (s.core_slope + up_slope + down_slope),
+        "core_low": s.core_low + up_flat,
+        "core_high": s.core_high + down_flat + (s.count - 3) * down_slope,
+    }
+    if s.rise.shape[-3]:
+        climb = s.rise @ s.inside
+        across = climb @ s.join + s.rise_core
+        exc_flat = climb @ s.exc + across @ _groups(flat)
+        exc_slope = climb @ s.exc_slope + across @ _groups(slope)
+        changed |= {
+            "rise": climb @ s.rise,
+            "rise_core": climb @ s.rise_core + across @ _groups(up),
+            "join": s.join + across @ _groups(down),
+            "exc": s.exc + s.exc_slope + exc_flat + 2.0 * exc_slope,
+            "exc_slope": 2.0 * (s.exc_slope + exc_slope),
+            "exc_low": s.exc_low + exc_flat,
+        }
+    return _State(**{**vars(s), **changed, "count": (s.count + 1) // 2})
+
+
+def _peel(s: _State) -> tuple[_State, _Raise]:
+    """Eliminate the last level."""
+    inverse = ginverse(s.high, s.down.sum(-1))
+    above = s.up @ inverse
+    climb = s.rise @ s.inside_high
+    mixed = (climb @ s.join_high + s.rise_core) @ _groups(inverse)
+    last = s.count == 2
+    core = s.core_low if last else s.core + (s.count - 3) * s.core_slope
+    exc = s.exc_low if last else s.exc + (s.count - 3) * s.exc_slope
+    core = core + above @ s.core_high
+    exc = exc + climb @ s.exc_high + mixed @ _groups(s.core_high)
+    high = (s.low if last else s.local) + above @ s.down
+    changed = {
+        "high": high,
+        "join_high": s.join + mixed @ _groups(s.down),
+        "inside_high": s.inside,
+        "core_high": core,
+        "exc_high": exc,
+        "count": s.count - 1,
+    }
+    return _State(**{**vars(s), **changed}), _Raise(above, mixed, climb)
+
+
+def _is_closed(s: _State) -> bool:
+    """Whether the way down has become so rare that the last level holds everything."""
+    closed = s.down.sum((-1, -2)) < _CLOSED * s.up.sum((-1, -2))
+    if np.any(closed) and not np.all(closed):
+        raise _MixedStackError
+    return bool(np.all(closed))
+
+
+def _row(vector: Array) -> Array:
+    return vector[..., None, :]
+
+
+def _closed(s: _State, boundary: Boundary, raised: list[_Raise]) -> QBDSolution:
+    core = _row(stationary(s.high))
+    sums = (core @ s.core_high)[..., 0, :]
+    exc = np.zeros((*core.shape[:-2], *s.rise.shape[-3:-1]))
+    nothing = np.zeros((*core.shape[:-2], boundary.local.shape[-1]))
+    return _scaled(nothing, 0.0 * core, 0.0 * exc, core, exc, sums, raised)
+
+
+def _finish(
+    s: _State, boundary: Boundary, weights: Weights, raised: list[_Raise]
+) -> QBDSolution:
+    """One level and the boundary are left."""
+    up, below = boundary.up, _with_mass(weights.boundary)
+    started = None
+    if boundary.depart is not None:
+        started = boundary.depart @ s.inside_high
+        up = up + (started @ s.join_high).sum(-3)
+        below = below + (started @ s.exc_high).sum(-3)
+    onward = up @ ginverse(s.high, boundary.down.sum(-1))
+    bottom = _row(stationary(boundary.local + onward @ boundary.down))
+    core = bottom @ onward
+    exc = np.zeros((*core.shape[:-2], *s.rise.shape[-3:-1]))
+    if started is not None:
+        exc = (bottom[..., None, :, :] @ started)[..., 0, :]
+    sums = (bottom @ below + core @ s.core_high)[..., 0, :]
+    return _scaled(bottom[..., 0, :], core, exc, core, exc, sums, raised)
+
+
+def _scaled(
+    bottom: Array, first: Array, first_exc: Array, last: Array, last_exc: Array, sums: Array,
+    raised: list[_Raise],
+) -> QBDSolution:  # fmt: skip
+    """Climb to level n and divide by the total."""
+    for above in reversed(raised):
+        last, last_exc = above(last, last_exc)
+    total = sums[..., :1]
+    return QBDSolution(
+        bottom / total, first[..., 0, :] / total, first_exc / total[..., None],
+        last[..., 0, :] / total, last_exc / total[..., None], sums[..., 1:] / total,
+    )  # fmt: skip
+
+
+def _one_by_one(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolution:
+    """Solve the members of a stack apart from each other."""
+    batch = np.broadcast_shapes(levels.up.shape[:-2], levels.down.shape[:-2])
+    grouped = {"rise", "stay", "join", "top_stay", "depart"}
+
+    def member(part: Levels | Boundary | Weights, index: tuple[int, ...]) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for name, value in vars(part).items():
+            if isinstance(value, np.ndarray):
+                tail = 3 if name in grouped or name.startswith("excursion") else 2
+                shape = batch + value.shape[-tail:]
+                values[name] = np.broadcast_to(value, shape)[index]
+            else:
+                values[name] = value
+        return values
+
+    solved = [
+        solve_levels(
+            Levels(**member(levels, index)),  # type: ignore[arg-type]
+            Boundary(**member(boundary, index)),  # type: ignore[arg-type]
+            Weights(**member(weights, index)),  # type: ignore[arg-type]
+        )
+        for index in np.ndindex(batch)
+    ]
+    stacked = {
+        name: np.stack([getattr(one, name) for one in solved]).reshape(
+            batch + getattr(solved[0], name).shape
+        )
+        for name in vars(solved[0])
+    }
+    return QBDSolution(**stacked)

@@ -1,0 +1,248 @@
+r"""Level crossings of a Poisson-fed buffer with any service law and any law of starts.
+
+A cycle begins when a departure leaves nobody behind. The server is then away for a while and
+starts with i packets, probability :math:`s_i`. With :math:`v_j` the departures of a cycle that
+leave j behind, ups across every level equal downs, which gives :math:`v_j` as sums of positive
+terms only, one after the other. Constant service counts Poisson arrivals and goes through a linear
+filter; phase-type service is followed phase by phase, so its count needs no truncation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from capmodel.formulary._phases import Phases, mean_times, scaled_power
+from capmodel.formulary._poisson import poisson_counts, poisson_reach, tails
+from capmodel.formulary._typing import Array
+
+HEAVY = 600.0  # load beyond which a constant service never leaves the buffer empty (e^-600)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Arrivals A in a service: P(A = 0), P(A > k), E(A - k)^+, and log z of sum P(A>k) z^k = P(A=0)."""
+
+    none: float
+    above: Array
+    excess: Array
+    tilt: float
+
+    @property
+    def kernel(self) -> Array:
+        """Weights P(A > k) z^k / P(A = 0), which sum to 1 over k >= 1; index 0 included."""
+        with np.errstate(divide="ignore", under="ignore"):
+            power = np.log(self.above) + np.arange(self.above.size) * self.tilt
+            return np.exp(power - math.log(self.none))
+
+
+def poisson_service(load: float) -> Counts:
+    """Counts of a constant service of the given load, up to `HEAVY`."""
+    tilt = _poisson_tilt(load)
+    # the tilted count is Poisson with mean load * z: its whole bulk must be inside
+    length = poisson_reach(max(load, load * math.exp(tilt)))
+    equal, above, excess = poisson_counts(load, length)
+    return Counts(float(equal[0]), above, excess, tilt)
+
+
+def given_service(equal: Array) -> Counts:
+    """Counts of a law given as an array, which ends where it ends."""
+    from scipy.optimize import brentq
+    from scipy.special import logsumexp
+
+    above, excess = tails(equal)
+    k = np.flatnonzero(above[1:]) + 1
+    if k.size == 0:  # at most one arrival: nothing ever rises above 1
+        return Counts(float(equal[0]), above, excess, 0.0)
+    logs, none = np.log(above[k]), math.log(equal[0])
+
+    def off(tilt: float) -> float:
+        return float(logsumexp(logs + k * tilt)) - none
+
+    width = 1.0
+    while off(-width) > 0.0 or off(width) < 0.0:
+        width *= 2.0
+    return Counts(float(equal[0]), above, excess, float(brentq(off, -width, width, xtol=1e-16)))
+
+
+def _poisson_tilt(load: float) -> float:
+    """Root t of (e^t - 1)/t = 1/load other than the trivial one of e^t - 1 = t/load."""
+    from scipy.optimize import brentq
+
+    target = -math.log(load)
+    if target == 0.0:
+        return 0.0
+
+    def off(tilt: float) -> float:
+        return (math.log(math.expm1(tilt) / tilt) if tilt else 0.0) - target
+
+    low, high = (0.0, 2.0 * target) if target > 0.0 else (-load, 0.0)
+    if high > 700.0:
+        high = 690.0 + math.log(high)  # e^t/t >= 1/load there already
+    return float(brentq(off, low, high, xtol=1e-300, rtol=1e-15))
+
+
+def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
+    """(V, lost, c) of a plain queue: departures V e^c and losses lost e^c per cycle.
+
+    The tilted v_j z^j is, after its start, a weighted mean of its last few values: once those agree
+    they stay, and the rest of the sum is geometric.
+    """
+    kernel, tilt, last = counts.kernel, counts.tilt, capacity - 1
+    length = kernel.size
+    steps = min(last, max(4 * length, 128))
+    while True:
+        tilted = _tilted(kernel, _padded(kernel * math.exp(tilt), steps), steps)
+        recent = tilted[-length:]
+        if steps == last or recent.max() - recent.min() < 1e-14 * recent.max():
+            break
+        steps = min(2 * steps, last)
+    settled = float(tilted[-1])
+    scale = max(-tilt, 0.0) * last
+    with np.errstate(under="ignore"):
+        total = float(np.sum(tilted * np.exp(-tilt * np.arange(steps + 1) - scale)))
+        rest = last - steps
+        if rest:
+            first = -(steps + 1.0) * tilt if tilt > 0.0 else 0.0
+            total += settled * math.exp(first) * _geometric(abs(tilt), rest)
+        back = np.arange(1, min(length, capacity))  # v_{K-k} E(A - k)^+
+        at = capacity - back
+        seen = np.where(at <= steps, tilted[np.minimum(at, steps)], settled)
+        lost = float(np.sum(seen * np.exp(-tilt * at - scale) * counts.excess[back]))
+        if last < length:  # the first service of the cycle
+            lost += float(counts.excess[last]) * math.exp(-scale)
+    return total, lost, scale
+
+
+def _geometric(x: float, terms: int) -> float:
+    """1 + e^-x + ... with so many terms."""
+    return math.expm1(-terms * x) / math.expm1(-x) if x else float(terms)
+
+
+def _padded(values: Array, size: int) -> Array:
+    return np.pad(values[:size], (0, max(size - values.size, 0)))
+
+
+def _tilted(kernel: Array, forcing: Array, steps: int) -> Array:
+    """u_0 = 1, u_{j+1} = sum over k of kernel_k u_{j+1-k} (not to u_0) + forcing_j."""
+    from scipy.signal import lfilter
+
+    if steps == 0:
+        return np.ones(1)
+    weights = np.append(1.0, -kernel[1:])
+    return np.append(1.0, lfilter([1.0], weights, forcing))
+
+
+def phase_sums(law: Phases, load: float, capacity: int) -> tuple[float, float]:
+    """(V, lost) per cycle of a plain queue with phase-type service of mean 1, up to a common factor."""
+    cut = _Cut(law, load)
+    if capacity == 1:
+        return 1.0, load
+    size = law.ends.size
+    both = np.block([[cut.step, np.eye(size)], [np.zeros((size, size)), np.eye(size)]])
+    power, scale = scaled_power(both, capacity - 2)
+    with np.errstate(under="ignore"):
+        x_last = cut.first @ power[:size, :size]
+        before = cut.first @ power[:size, size:]
+        total = math.exp(-scale) + load * float((before + x_last).sum())
+        return total, load * load * float(x_last @ law.mean_left)
+
+
+class _Cut:
+    """x_n = (load x_{n-1} + P(start >= n) start) M^-1, from balance and the cut below n."""
+
+    def __init__(self, law: Phases, load: float) -> None:
+        inverse = mean_times(
+            law.moves + load * np.outer(np.ones(law.ends.size), law.start),
+            law.ends,
+            np.eye(law.ends.size),
+        )
+        self.step = load * inverse
+        self.first = law.start @ inverse
+
+
+def departures(
+    law: Phases | None, load: float, capacity: int, starts: Array, overflow: float
+) -> tuple[Array, float]:
+    """Law of the number left behind by a departure, and the loss, of a cycle with given starts.
+
+    `starts` has capacity + 1 entries (index 0 unused), `overflow` is the mean number lost before
+    the start; mean service 1.
+    """
+    if capacity == 1:  # every service starts with one packet and leaves nobody
+        lost = load + overflow
+        return np.ones(1), lost / (lost + 1.0)
+    at_least = np.cumsum(starts[::-1])[::-1]  # P(start >= i)
+    if law is not None:
+        logs, lost = _by_phase(law, load, capacity, at_least)
+    elif load > HEAVY:
+        return np.eye(capacity)[-1], (load - 1.0) / load
+    else:
+        logs, lost = _by_count(load, capacity, starts, at_least)
+    weights, scale = logs
+    total = float(weights.sum())
+    lost += overflow * math.exp(-scale)
+    return weights / total, lost / (lost + total)
+
+
+def _by_count(
+    load: float, capacity: int, starts: Array, at_least: Array
+) -> tuple[tuple[Array, float], float]:
+    counts = poisson_service(load)
+    tilt = min(counts.tilt, 0.0)  # growth is taken out, decay may underflow
+    length = counts.above.size
+    k = np.arange(capacity)
+    with np.errstate(under="ignore"):
+        kernel = np.exp(k[:length] * tilt) * counts.above[:capacity] / counts.none
+        support = np.trim_zeros(starts[1:], "b")
+        forcing = _padded(np.convolve(support, counts.above), capacity)[:-1]
+        forcing[: capacity - 1] += at_least[2:]
+        forcing = forcing * np.exp((k[1:]) * tilt) / counts.none
+        scale = -tilt * (capacity - 1)
+        weights = _tilted(kernel, forcing, capacity - 1) * np.exp(-tilt * k - scale)
+        back = np.arange(1, min(length, capacity))
+        lost = float(np.sum(weights[capacity - back] * counts.excess[back]))
+        back = np.arange(0, min(length, capacity))
+        lost += float(np.sum(starts[capacity - back] * counts.excess[back])) * math.exp(-scale)
+    return (weights, scale), lost
+
+
+def _by_phase(
+    law: Phases, load: float, capacity: int, at_least: Array
+) -> tuple[tuple[Array, float], float]:
+    cut = _Cut(law, load)
+    radius = float(np.max(np.abs(np.linalg.eigvals(cut.step))))
+    tilt = -max(math.log(radius), 0.0)
+    n = np.arange(capacity + 1)
+    with np.errstate(under="ignore"):
+        power = np.exp(n * tilt)
+        forcing = (at_least[1:] * power[1:])[:, None] * cut.first  # levels 1 .. K
+        x = _affine(cut.step * math.exp(tilt), forcing[:-1])  # tilted, levels 1 .. K-1
+        scale = -tilt * (capacity - 1)
+        left = at_least[1:] * power[:-1]  # P(start > j), tilted by j
+        left[1:] += load * x.sum(axis=1)
+        weights = left * np.exp(-tilt * n[:-1] - scale)
+        end = load * x[-1] + at_least[capacity] * power[capacity - 1] * law.start
+        return (weights, scale), load * float(end @ law.mean_left)
+
+
+def _affine(step: Array, forcing: Array) -> Array:
+    """y_n = y_{n-1} step + forcing_n, all n at once in about sqrt(n) numpy calls."""
+    rows, size = forcing.shape
+    width = max(1, math.isqrt(rows))
+    blocks = -(-rows // width)
+    y = np.zeros((blocks * width, size))
+    y[:rows] = forcing
+    y = y.reshape(blocks, width, size)
+    powers = np.empty((width, size, size))
+    powers[0] = step
+    for i in range(1, width):
+        y[:, i] += y[:, i - 1] @ step
+        powers[i] = powers[i - 1] @ step
+    carry = np.zeros((blocks, size))
+    for b in range(1, blocks):
+        carry[b] = y[b - 1, -1] + carry[b - 1] @ powers[-1]
+    y += np.einsum("bi,wij->bwj", carry, powers)
+    return y.reshape(-1, size)[:rows]

@@ -1,0 +1,112 @@
+"""When packets arrive, and how long things take: compiled draws from a numpy generator."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from capmodel.simulation.compiled import compiled
+from capmodel.simulation.costs import BURSTS, ERLANG, EXPONENTIAL, FIXED, HYPER, TRACE, Law, Source
+
+Floats = npt.NDArray[np.float64]
+
+
+@compiled
+def draw(rng: np.random.Generator, law: Law) -> float:
+    """One value of a law with mean 1 [-]."""
+    if law.kind == FIXED:
+        return 1.0
+    if law.kind == EXPONENTIAL:
+        return rng.standard_exponential()
+    if law.kind == ERLANG:
+        phases = law.shape
+        if law.share > 0.0 and rng.random() < law.share:
+            phases -= 1.0
+        return rng.standard_gamma(phases) / (law.shape - law.share)
+    # HYPER: `share` of the draws at rate 2 share, the others at rate 2 (1 - share)
+    chosen = law.share if rng.random() < law.share else 1.0 - law.share
+    return rng.standard_exponential() / (law.shape * chosen)
+
+
+@compiled
+def begin(rng: np.random.Generator, source: Source, clock: Floats) -> None:
+    """Start the clock of a source at a random phase: count, start, last arrival, end of burst [s]."""
+    clock[0] = 0.0
+    clock[1] = (rng.random() - 1.0) * source.gap
+    clock[2] = 0.0
+    clock[3] = np.inf
+    if source.kind == BURSTS:
+        part = rng.random() * (source.on + source.off)
+        paused = part < source.off
+        if source.random:
+            clock[3] = rng.standard_exponential() * source.on
+            clock[2] = rng.standard_exponential() * source.off if paused else 0.0
+        else:
+            clock[2] = source.off - part if paused else 0.0
+            clock[3] = source.on if paused else source.on + source.off - part
+        clock[3] += clock[2]
+        clock[2] -= rng.random() * source.gap
+
+
+@compiled
+def refill(
+    rng: np.random.Generator, source: Source, clock: Floats, trace: Floats, out: Floats
+) -> None:
+    """Fill `out` with the next arrival times [s]; infinite where a trace has ended.
+
+    A whole array at a time: a loop that does nothing but draw is several times faster.
+    """
+    if source.kind == TRACE:
+        index = int(clock[0])
+        for i in range(out.size):
+            out[i] = trace[index + i] if index + i < trace.size else np.inf
+        clock[0] += out.size
+    elif source.kind == BURSTS:
+        for i in range(out.size):
+            out[i] = _in_bursts(rng, source, clock)
+    elif source.law.kind == FIXED:
+        for i in range(out.size):
+            # a product does not drift as a sum would
+            out[i] = clock[1] + (clock[0] + i + 1.0) * source.gap
+        clock[0] += out.size
+    else:
+        now = clock[2]
+        if source.law.kind == EXPONENTIAL:
+            for i in range(out.size):
+                now += source.gap * rng.standard_exponential()
+                out[i] = now
+        else:
+            for i in range(out.size):
+                now += source.gap * draw(rng, source.law)
+                out[i] = now
+        clock[2] = now
+
+
+@compiled
+def _in_bursts(rng: np.random.Generator, source: Source, clock: Floats) -> float:
+    gap = source.gap * draw(rng, source.law)
+    while clock[2] + gap > clock[3]:
+        # the rest of the gap goes on in the next burst: the mean rate is kept exactly
+        gap -= clock[3] - clock[2]
+        pause, length = source.off, source.on
+        if source.random:
+            pause *= rng.standard_exponential()
+            length *= rng.standard_exponential()
+        clock[2] = clock[3] + pause
+        clock[3] = clock[2] + length
+    clock[2] += gap
+    return clock[2]
+
+
+@compiled
+def redraw(rng: np.random.Generator, law: Law, out: Floats) -> None:
+    """Fill `out` with draws of a law with mean 1 [-]."""
+    if law.kind == EXPONENTIAL:
+        for i in range(out.size):
+            out[i] = rng.standard_exponential()
+    else:
+        for i in range(out.size):
+            out[i] = draw(rng, law)
+
+
+__all__ = ["HYPER", "begin", "draw", "redraw", "refill"]

@@ -1,0 +1,278 @@
+"""A consumer that sleeps at an empty buffer, fed by any Markovian stream of deliveries, exactly.
+
+The buffer level is the level of a finite quasi-birth-death chain. While the consumer works the
+level goes both ways (the core); while it enters the wait call or is being woken the level only
+rises (excursions); below level 1 lie the empty buffer and the signal, during which nothing is
+delivered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights, solve_levels
+from capmodel.numerics.gth import Array
+from capmodel.numerics.phase_type import PhaseType
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What delivers to the buffer: a Markovian arrival process of r states, and s while signalling.
+
+    Attributes
+    ----------
+    moves, delivers : ndarray, shape (..., r, r)
+        Rates [1/s] without and with a delivery, while the buffer is neither empty nor full.
+    empty_moves, empty_delivers : ndarray, shape (..., r, r)
+        The same while the buffer is empty.
+    full_moves, full_delivers : ndarray, shape (..., r, r)
+        The same while it is full, where what is delivered is lost.
+    serves : ndarray, shape (r,)
+        1 where the consumer may work, 0 where it must not.
+    signal_entry : ndarray, shape (..., r, s)
+        Deliveries that end in a signal [1/s], in place of `empty_delivers`.
+    signal_moves : ndarray, shape (..., s, s)
+        Rates [1/s] while the signal lasts.
+    signal_exit : ndarray, shape (..., s, r)
+        State in which deliveries go on after it, by probability.
+    counts : ndarray, shape (..., r, q)
+        Quantities to be averaged over time, by state.
+    signal_counts : ndarray, shape (..., s, q)
+        The same while a signal lasts.
+    """
+
+    moves: Array
+    delivers: Array
+    empty_moves: Array
+    empty_delivers: Array
+    full_moves: Array
+    full_delivers: Array
+    serves: Array
+    signal_entry: Array
+    signal_moves: Array
+    signal_exit: Array
+    counts: Array
+    signal_counts: Array
+
+
+@dataclass(frozen=True)
+class Sleeper:
+    """The consumer: its service, and the mean times [s] of poll, signal and wakeup latency.
+
+    All three are exponential and may be 0. A consumer that spins never sleeps and is never
+    signalled.
+    """
+
+    service: PhaseType
+    poll: float = 0.0
+    signal: float = 0.0
+    latency: float = 0.0
+    spins: bool = False
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Long-run rates [1/s] and shares of time [-] of the whole; vectors go by state of the feed.
+
+    `awake_counts`, `asleep_counts` and `signal_counts` are the feed's own quantities, averaged
+    over time while the consumer is awake (or on its way), asleep, being signalled.
+    """
+
+    carried: Array
+    delivered: Array
+    drops: Array
+    wakeups: Array
+    polls: Array
+    running: Array
+    polling: Array
+    waking: Array
+    waiting: Array
+    signalling: Array
+    in_buffer: Array
+    awake_counts: Array
+    asleep_counts: Array
+    signal_counts: Array
+    falling: Array  # rate of falling asleep, by state of the feed
+    full: Array  # probability of awake and full, by state of the feed
+
+
+_SUMS = ("carried", "delivered", "drops", "in_buffer", "running", "polling", "waking")
+
+
+def _with_phases(matrix: Array, phases: int) -> Array:
+    """The feed moves, the consumer's phase stays."""
+    if phases == 1:
+        return matrix
+    r, c = matrix.shape[-2:]
+    spread = matrix[..., :, None, :, None] * np.eye(phases)[:, None, :]
+    return spread.reshape(*matrix.shape[:-2], r * phases, c * phases)
+
+
+def _starting(matrix: Array, start: Array) -> Array:
+    """The feed moves and the consumer starts a service."""
+    r, c = matrix.shape[-2:]
+    return (matrix[..., :, :, None] * start).reshape(*matrix.shape[:-2], r, c * len(start))
+
+
+def _phases_alone(states: Array, matrix: Array) -> Array:
+    """The consumer's phase moves where `states` allows it, the feed stays."""
+    r, (m, n) = len(states), matrix.shape
+    blocks = np.zeros((r, m, r, n))
+    blocks[np.arange(r), :, np.arange(r), :] = states[:, None, None] * matrix
+    return blocks.reshape(r * m, r * n)
+
+
+def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
+    """Solve the chain of one feed (or of a stack of feeds) and one sleeping consumer."""
+    r = feed.moves.shape[-1]
+    service, m = consumer.service, consumer.service.order
+    delays = [time for time in (consumer.poll, consumer.latency) if time > 0.0 and not consumer.spins]
+    alone = _phases_alone(feed.serves, service.rates)
+    up = _with_phases(feed.delivers, m)
+    levels = Levels(
+        count=capacity,
+        up=up,
+        local=_with_phases(feed.moves, m) + alone,
+        down=_phases_alone(feed.serves, np.outer(service.exits, service.start)) + 0.0 * up,
+        top=_with_phases(feed.full_moves + feed.full_delivers, m) + alone,
+        rise=_stack(feed.delivers, delays),
+        stay=_stack(feed.moves, delays),
+        join=np.stack([_starting(np.eye(r) / time, service.start) for time in delays])
+        if delays else None,
+        top_stay=_stack(feed.full_moves + feed.full_delivers, delays),
+    )  # fmt: skip
+    boundary = _Bottom(feed, consumer)
+    solution = solve_levels(levels, boundary.rates, _weights(feed, consumer, capacity, boundary))
+    return _flows(feed, consumer, solution, boundary)
+
+
+def _stack(matrix: Array, delays: list[float]) -> Array | None:
+    return np.stack([matrix] * len(delays), axis=-3) if delays else None
+
+
+class _Bottom:
+    """States below level 1, in this order: polling, asleep (or spinning), signalling."""
+
+    def __init__(self, feed: Feed, consumer: Sleeper) -> None:
+        r, s = feed.signal_entry.shape[-2:]
+        m, start = consumer.service.order, consumer.service.start
+        polls = consumer.poll > 0.0 and not consumer.spins
+        signals = consumer.signal > 0.0 and not consumer.spins
+        delayed = consumer.latency > 0.0 and not consumer.spins
+        at = np.cumsum([0, r if polls else 0, r, s if signals else 0])
+        self.polling, self.waiting, self.signalling = (
+            slice(at[i], at[i + 1]) for i in range(3)
+        )  # fmt: skip
+        self.size = b = int(at[3])
+        batch = np.broadcast_shapes(feed.moves.shape[:-2], feed.signal_entry.shape[:-2])
+        local, up = np.zeros((*batch, b, b)), np.zeros((*batch, b, r * m))
+        groups = int(polls) + int(delayed)
+        depart = np.zeros((*batch, groups, b, r))
+        down = np.zeros((*batch, r * m, b))
+
+        def awaken(rows: slice, to: Array) -> None:
+            if delayed:
+                depart[..., -1, rows, :] = to
+            else:
+                up[..., rows, :] = _starting(to, start)
+
+        if polls:
+            local[..., self.polling, self.polling] = feed.empty_moves
+            local[..., self.polling, self.waiting] = np.eye(r) / consumer.poll
+            depart[..., 0, self.polling, :] = feed.empty_delivers
+        local[..., self.waiting, self.waiting] = feed.empty_moves
+        if signals:
+            local[..., self.waiting, self.signalling] = feed.signal_entry
+            local[..., self.signalling, self.signalling] = feed.signal_moves
+            awaken(self.signalling, feed.signal_exit / consumer.signal)
+        else:
+            awaken(self.waiting, feed.empty_delivers)
+        emptied = self.polling if polls else self.waiting
+        done = (feed.serves[:, None] * consumer.service.exits).reshape(-1)
+        down[..., np.arange(r * m), emptied.start + np.arange(r * m) // m] = done
+        self.polls, self.delayed = polls, delayed
+        self.rates = Boundary(local, up, down, depart if groups else None)
+
+
+def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> Weights:
+    r, q = feed.counts.shape[-2:]
+    m, n = consumer.service.order, len(_SUMS)
+    batch = np.broadcast_shapes(feed.moves.shape[:-2], feed.counts.shape[:-2])
+    delivered, lost = feed.delivers.sum(-1), feed.full_delivers.sum(-1)
+    index = {name: i for i, name in enumerate(_SUMS)}
+
+    def plain(rate: Array, dropped: Array | float, level: float) -> Array:
+        weight = np.zeros((*batch, r, n + q))
+        weight[..., index["delivered"]] = rate
+        weight[..., index["drops"]] = dropped
+        weight[..., index["in_buffer"]] = level
+        weight[..., n:] = feed.counts
+        return weight
+
+    def working(weight: Array) -> Array:
+        weight = np.repeat(weight, m, axis=-2)
+        weight[..., index["carried"]] = (feed.serves[:, None] * consumer.service.exits).reshape(-1)
+        weight[..., index["running"]] = 1.0
+        return weight
+
+    def away(weight: Array) -> Array | None:
+        names = [name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there]
+        if not names:
+            return None
+        weight = np.stack([weight] * len(names), axis=-3)
+        for group, name in enumerate(names):
+            weight[..., group, :, index[name]] = 1.0
+        return weight
+
+    slope = np.zeros((*batch, r, n + q))
+    slope[..., index["in_buffer"]] = 1.0
+    inside, top = plain(delivered, 0.0, 0.0), plain(lost, lost, float(capacity))
+    below = np.zeros((*batch, bottom.size, n + q))
+    if bottom.polls:
+        below[..., bottom.polling, :] = plain(feed.empty_delivers.sum(-1), 0.0, 0.0)
+        below[..., bottom.polling, index["polling"]] = 1.0
+    below[..., bottom.waiting, index["delivered"]] = feed.empty_delivers.sum(-1)
+    below[..., bottom.signalling, index["in_buffer"]] = 1.0
+    groups = int(bottom.polls) + int(bottom.delayed)
+    return Weights(
+        boundary=below, core=working(inside), core_slope=np.repeat(slope, m, axis=-2),
+        core_top=working(top), excursion=away(inside),
+        excursion_slope=np.stack([slope] * groups, axis=-3) if groups else None,
+        excursion_top=away(top),
+    )  # fmt: skip
+
+
+def _flows(feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom) -> Flows:
+    r, m, n = feed.moves.shape[-1], consumer.service.order, len(_SUMS)
+    sums = {name: solution.sums[..., i] for i, name in enumerate(_SUMS)}
+    waiting = solution.boundary[..., bottom.waiting]
+    signal = solution.boundary[..., bottom.signalling]
+    emptied = solution.first[..., None, :] @ bottom.rates.down
+    polls = emptied.sum((-1, -2))
+    if bottom.polls:
+        falling = solution.boundary[..., bottom.polling] / consumer.poll
+    else:
+        falling = emptied[..., 0, bottom.waiting]
+    full = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
+    full = full + solution.last_excursions.sum(-2)
+
+    def average(share: Array, counts: Array) -> Array:
+        return (share[..., None, :] @ counts)[..., 0, :]
+
+    wakeups = (waiting * feed.empty_delivers.sum(-1)).sum(-1)
+    signals = signal.shape[-1] > 0
+    return Flows(
+        **sums,
+        wakeups=0.0 * wakeups if consumer.spins else wakeups,
+        polls=0.0 * polls if consumer.spins else polls,
+        waiting=waiting.sum(-1),
+        signalling=signal.sum(-1),
+        awake_counts=solution.sums[..., n:],
+        asleep_counts=average(waiting, feed.counts),
+        signal_counts=average(signal, feed.signal_counts)
+        if signals else 0.0 * solution.sums[..., n:],
+        falling=falling,
+        full=full,
+    )  # fmt: skip

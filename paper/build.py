@@ -1,0 +1,283 @@
+"""Put the numbers of model and data into the paper: paper.md becomes paper.built.md.
+
+A marker ``{{ expression | format }}`` holds an expression over `NAMESPACE` and, after the last bar,
+a format specification of Python; without one the value is written as text. The numbers of the paper
+cannot be older than the package that way.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import capmodel
+from capmodel import formulary, load_machine, predict, sweep
+from capmodel.atomic import replacing
+from capmodel.calibration import load_problem
+from capmodel.claims import claim_margins, evaluate_claims, load_claims
+from capmodel.comparison import ComparisonRow, comparisons, main_table
+from capmodel.measurements import load_data_set
+from capmodel.observe import Observer
+from capmodel.prediction import INTERVAL_LEVEL
+from capmodel.references import reference
+
+FOLDER = Path(__file__).resolve().parent
+SOURCE, TARGET = FOLDER / "paper.md", FOLDER / "paper.built.md"
+MARKER = re.compile(r"\{\{(?P<body>.+?)\}\}", re.DOTALL)
+CITATION = re.compile(r"@([a-z][a-z0-9_]*)")
+RIGS = ("braun_amd", "braun_xeon")
+RATE, WIRE = 1.27e6, 1.488e6
+
+
+def markers(text: str) -> list[tuple[str, str]]:
+    """Expression and format of every marker, in order."""
+    found = []
+    for match in MARKER.finditer(text):
+        body = " ".join(match["body"].split())
+        expression, bar, form = body.rpartition(" | ")
+        found.append((expression.strip(), form.strip()) if bar else (body, ""))
+    return found
+
+
+def evaluated(expression: str, form: str) -> str:
+    """Text of a marker."""
+    return format(eval(expression, dict(NAMESPACE)), form)  # the paper's own expressions
+
+
+def built(text: str) -> str:
+    """The paper with its numbers, and the works it cites at its end."""
+    pairs = iter(markers(text))
+    body = MARKER.sub(lambda match: evaluated(*next(pairs)), text)
+    return body.rstrip() + "\n\n" + works(text) + "\n"
+
+
+def works(text: str) -> str:
+    """The cited works, in the order of their keys."""
+    keys = sorted(set(CITATION.findall(MARKER.sub("", text))))
+    return "\n".join(f"- **@{key}** {reference(key).text()}" for key in keys)
+
+
+def pct(share: Any) -> Any:
+    """A share in per cent."""
+    return 100.0 * share
+
+
+def ns(seconds: Any) -> Any:
+    """Seconds in nanoseconds."""
+    return 1e9 * seconds
+
+
+def us(seconds: Any) -> Any:
+    """Seconds in microseconds."""
+    return 1e6 * seconds
+
+
+@cache
+def run(backend: str = "pf_packet", rate: float | str = RATE, **given: Any) -> capmodel.Prediction:
+    """A prediction, each made once."""
+    return predict(rate, backend=backend, **given)
+
+
+def interval(prediction: capmodel.Prediction) -> str:
+    """The interval of the captured share in words."""
+    low, high = prediction.interval("captured")
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+def off_time(prediction: capmodel.Prediction) -> float:
+    """Time away per sleep cycle, from the consumer's balance of time [s]."""
+    busy = prediction.carried_rate * float(prediction.path.consumer.cost)
+    return (1.0 - busy) / prediction.wakeup_rate
+
+
+def kappa(prediction: capmodel.Prediction) -> float:
+    """Kernel work per unit of consumer idleness [-]."""
+    return float(formulary.kappa_effective(prediction.path.wakeup.cost, off_time(prediction)))
+
+
+def law(prediction: capmodel.Prediction) -> float:
+    """Captured share by the unified law alone, from the costs and kappa [-]."""
+    kernel, consumer = float(prediction.path.kernel.cost), float(prediction.path.consumer.cost)
+    item = max(kernel, consumer) + kappa(run()) * max(kernel - consumer, 0.0)
+    return min(1.0, 1.0 / (item * prediction.offered_rate))
+
+
+def law_error(points: int = 60) -> float:
+    """Largest relative difference of law and solver over the consumer's work [-]."""
+    kernel = float(run().path.kernel.cost)
+    found = [run(work=w) for w in np.linspace(0.0, 3.0 * kernel, points).tolist()]
+    return max(abs(law(p) / p.captured - 1.0) for p in found)
+
+
+def gain(backend: str) -> float:
+    """Rise of the captured share from no work to the best work [-]."""
+    work = np.geomspace(1e-9, 5e-6, 400)
+    share = sweep(RATE, backend=backend, work=work)["captured"]
+    return float(share.max() - share[0])
+
+
+def level_range(backend: str) -> str:
+    """The level of packzip at which 64-byte frames are captured best, and where it starts."""
+    names = [f"packzip:{level}" for level in range(10)]
+    share = sweep(RATE, backend=backend, application=names)["captured"]
+    best = int(np.argmax(share))
+    return f"{100 * share[0]:.0f} % at level 0 and {100 * share[best]:.0f} % at level {best}"
+
+
+def first_crossing() -> float:
+    """Offered rate from which two cores capture more than one, by more than a thousandth [1/s]."""
+    rates = np.linspace(2e5, WIRE, 1200)
+    both = sweep(rates, pinning=["same", "split"])["captured"]
+    return float(rates[np.argmax(both[:, 1] - both[:, 0] > 1e-3)])
+
+
+def one_core_leads() -> float:
+    """Most by which one core leads two, at any rate [-]."""
+    both = sweep(np.linspace(2e5, WIRE, 1200), pinning=["same", "split"])["captured"]
+    return float((both[:, 0] - both[:, 1]).max())
+
+
+def slower_bpf_levels() -> str:
+    """Levels of packzip at which BPF captures more 64-byte frames than PF_PACKET."""
+    names = [f"packzip:{level}" for level in range(10)]
+    share = sweep(RATE, backend=["pf_packet", "bpf"], application=names)["captured"]
+    levels = np.flatnonzero(share[1] > share[0] + 5e-3).tolist()
+    return ", ".join(map(str, levels)) if levels else "none"
+
+
+@cache
+def claims() -> Any:
+    """All claims, evaluated at the machines' point values."""
+    return evaluate_claims()
+
+
+def claims_met() -> int:
+    """Number of claims that hold."""
+    return sum(result.met for result in claims())
+
+
+@cache
+def claim_shares() -> dict[str, float]:
+    """Share of the plausible machines under which each claim holds [-]."""
+    observer = Observer({name: dict(load_machine(name).samples) for name in RIGS})
+    return {
+        claim.id: float(np.mean(np.min(claim_margins(claim, observer), axis=0) > 0.0))
+        for claim in load_claims()
+    }
+
+
+def claims_table() -> str:
+    """Claims by section of the paper: how many, how many hold, the least certain of them."""
+    sections: dict[str, list[Any]] = defaultdict(list)
+    for result in claims():
+        sections[result.claim.section.split(",")[0]].append(result)
+    lines = ["| section | claims | hold | least certain claim | held by |", "|---|---|---|---|---|"]
+    for section, results in sorted(sections.items()):
+        weakest = min(results, key=lambda result: claim_shares()[result.claim.id])
+        lines.append(
+            f"| {section} | {len(results)} | {sum(r.met for r in results)} "
+            f"| {weakest.claim.id} | {100 * claim_shares()[weakest.claim.id]:.0f} % |"
+        )
+    return "\n".join(lines)
+
+
+@cache
+def table() -> tuple[ComparisonRow, ...]:
+    """Predicted beside measured for all published sets."""
+    return main_table()
+
+
+def rows(role: str = "validation", agreeing: bool | None = None) -> int:
+    """Number of measured rows of a role that a prediction stands for."""
+    return sum(r.role == role and agreeing in (None, r.agrees) for r in table())
+
+
+def error(role: str = "validation") -> float:
+    """Median of the absolute relative error of a role's rows [-]."""
+    return statistics.median(abs(row.error) for row in table() if row.role == role)
+
+
+def data_sets() -> int:
+    """Number of published sets with predictions."""
+    return len({row.data_set for row in table()})
+
+
+def validation_table() -> str:
+    """One line per set: source, rows, agreement, error, granted error."""
+    lines = [
+        "| data | source | fitted | agree | not fitted | agree | median error | granted |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    sets: dict[str, list[ComparisonRow]] = defaultdict(list)
+    for row in table():
+        sets[row.data_set].append(row)
+    for name, found in sets.items():
+        fitted = [r for r in found if r.role == "calibration"]
+        free = [r for r in found if r.role == "validation"]
+        middle = f"{100 * statistics.median(abs(r.error) for r in free):.1f} %" if free else "-"
+        granted = max(item.model_error for item in comparisons(name))
+        source = load_data_set(name).meta["source"]
+        counts = " | ".join(f"{len(part)} | {sum(r.agrees for r in part)}" for part in (fitted, free))
+        label = name.replace("_", " ")
+        lines.append(f"| {label} | [@{source}] | {counts} | {middle} | {100 * granted:.0f} % |")
+    return "\n".join(lines)
+
+
+def disagreements() -> str:
+    """The rows that do not agree, in words."""
+    return "; ".join(
+        f"{row.data_set.replace('_', ' ')}, row {row.id}: {row.quantity} predicted "
+        f"{row.predicted:.3g}, measured {row.measured:.3g}"
+        for row in table()
+        if not row.agrees
+    )
+
+
+@cache
+def contraction() -> list[float]:
+    """Spread of every fitted cost after the evidence over its spread before [-]."""
+    found = []
+    for prior in load_problem("braun2010").priors:
+        samples = np.log(load_machine(prior.machine).samples[prior.cost])
+        found.append(float(np.std(samples) / prior.spread))
+    return found
+
+
+def outside() -> int:
+    """Number of fitted costs whose point value lies outside their own central interval."""
+    count = 0
+    for name in RIGS:
+        machine = load_machine(name)
+        for cost, samples in machine.samples.items():
+            low, high = np.quantile(samples, [(1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2])
+            count += not low <= machine.value(cost) <= high
+    return count
+
+
+def finite_run(packets: float, buffer: float, work: float = 1.0 / 0.9e6) -> float:
+    """Captured share of a run that starts empty, by the fluid law [-]."""
+    return min(1.0, 1.0 / (RATE * work) + buffer / packets)
+
+
+NAMESPACE: dict[str, Any] = {
+    name: item
+    for name, item in {**globals()}.items()
+    if not name.startswith("_") and name not in ("annotations", "Any", "Path")
+} | {"level": 100.0 * INTERVAL_LEVEL}
+
+
+def main() -> None:
+    """Write the paper with its numbers."""
+    with replacing(TARGET) as temporary:
+        temporary.write_text(built(SOURCE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(TARGET.name)
+
+
+if __name__ == "__main__":
+    main()
