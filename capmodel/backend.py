@@ -151,15 +151,17 @@ def load_backend(name: str) -> Backend:
     return _build(name, path, _merged(path))
 
 
-def _merged(path: Path) -> dict[str, Any]:
+def _merged(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A file's content over that of the backend it extends, table by table."""
+    if path in heirs:
+        raise damaged_file(path, "extends", "goes in a circle")
     own = read_toml(path)
     expect(own, _TOP, path, "backend")
     for table, allowed in _TABLES.items():
         expect(own.get(table, {}), allowed, path, table)
     if "extends" not in own:
         return own
-    base = _merged(locate("backends", own["extends"]))
+    base = _merged(locate("backends", own["extends"]), (*heirs, path))
     merged = {**base, **own}
     for table in _TABLES:
         inherited = base.get(table, {})
@@ -185,6 +187,14 @@ def _build(name: str, path: Path, raw: dict[str, Any]) -> Backend:
     for where, got, options in choices:
         if got not in options:
             raise damaged_file(path, where, f"{got!r} is not one of {', '.join(options)}")
+    for stage in ("kernel", "consumer"):
+        for key in ("once", "per_consumer"):
+            if not all(isinstance(cost, str) for cost in raw[stage].get(key, ())):
+                raise damaged_file(path, f"{stage}.{key}", "must hold names of costs")
+    if raw["buffer"]["kind"] == "blocks" and "block" not in raw["buffer"]:
+        raise damaged_file(path, "buffer.block", "missing")
+    if not raw["sources"]:
+        raise damaged_file(path, "sources", "must not be empty")
     try:
         sources = tuple(Source(**entry) for entry in raw["sources"])
         for source in sources:

@@ -159,7 +159,7 @@ def read_machine(path: Path) -> Machine:
     Parameters
     ----------
     path : Path
-        The file.
+        The file. What it extends is a machine of the package, or a TOML file beside it.
 
     Returns
     -------
@@ -170,15 +170,23 @@ def read_machine(path: Path) -> Machine:
     ValueError
         If the file is damaged; the message names file and key.
     """
+    return _read(path, ())
+
+
+def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
+    if path in heirs:
+        raise damaged_file(path, "extends", "goes in a circle")
     raw = read_toml(path)
     expect(raw, _TOP, path, "machine")
     for key in ("title", "cores"):
         if key not in raw:
             raise damaged_file(path, key, "missing")
+    if raw["cores"] < 1:
+        raise damaged_file(path, "cores", f"must be at least 1, got {raw['cores']}")
     constants: dict[str, Constant] = {}
     base: Machine | None = None
     if "extends" in raw:
-        base = load_machine(raw["extends"])
+        base = _base(raw["extends"], path, (*heirs, path))
         constants.update(base.constants)
     for prefix, table in _tables(raw, path):
         for name, entry in table.items():
@@ -199,17 +207,34 @@ def read_machine(path: Path) -> Machine:
     samples = {name: sample for name, sample in inherited.items() if name not in own}
     if "posterior" in raw:
         samples.update(_read_posterior(path.with_name(raw["posterior"]), constants))
+    lengths = {len(sample) for sample in samples.values()}
+    if len(lengths) > 1:
+        raise damaged_file(
+            path, "posterior", f"samples of the base and its own differ in length: {sorted(lengths)}"
+        )
+    default_nic = raw.get("default_nic", base.default_nic if base else "")
+    if default_nic and not any(key.startswith(f"nic.{default_nic}.") for key in constants):
+        raise damaged_file(path, "default_nic", f"there is no table nic.{default_nic}")
     return Machine(
         name=path.stem,
         title=raw["title"],
         cores=raw["cores"],
         constants=MappingProxyType(constants),
         samples=MappingProxyType(samples),
-        default_nic=raw.get("default_nic", base.default_nic if base else ""),
+        default_nic=default_nic,
         notes=raw.get("notes", ""),
-        base=raw.get("extends", ""),
+        base=base.name if base else "",
         own=own,
     )
+
+
+def _base(name: str, path: Path, heirs: tuple[Path, ...]) -> Machine:
+    if name.endswith(".toml"):
+        return _read(path.parent / name, heirs)
+    try:
+        return _packaged(name)
+    except ValueError as error:
+        raise damaged_file(path, "extends", str(error)) from None
 
 
 def _tables(raw: dict[str, Any], path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -228,20 +253,26 @@ def _read_posterior(
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise damaged_file(path, "file", str(error)) from None
     if len(rows) < 2:
         raise damaged_file(path, "file", "holds no sample")
     header = rows[0]
-    for name in header:
+    for index, name in enumerate(header):
         if name not in constants:
             raise damaged_file(path, "line 1", f"{name!r} is not a constant of the machine")
+        if name in header[:index]:
+            raise damaged_file(path, "line 1", f"{name!r} stands twice")
     columns = np.empty((len(rows) - 1, len(header)))
     for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise damaged_file(
+                path, f"line {number}", f"has {len(row)} fields, the header {len(header)}"
+            )
         try:
             columns[number - 2] = [float(item) for item in row]
         except ValueError as error:
             raise damaged_file(path, f"line {number}", str(error)) from None
-    if not np.all(np.isfinite(columns)) or np.any(columns < 0.0):
-        raise damaged_file(path, "values", "must be finite and not negative")
+        if not np.all(np.isfinite(columns[number - 2])) or np.any(columns[number - 2] < 0.0):
+            raise damaged_file(path, f"line {number}", "must be finite and not negative")
     return {name: columns[:, index].copy() for index, name in enumerate(header)}

@@ -61,8 +61,11 @@ times = overload.core_time["shared"]
 print(
     f"at wire speed {100 * times['kernel drops']:.0f} % of the core goes into packets that are lost"
 )
-axes = plot_core_time(overload)
 assert times["kernel drops"] > times["kernel packets"]
+
+beyond = predict(1.25 * enough, pinning="same")
+axes = plot_core_time(beyond)
+assert beyond.core_time["shared"]["consumer packets"] > times["consumer packets"]
 
 # %% [markdown]
 # ## The crossing

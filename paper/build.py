@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import textwrap
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import capmodel
-from capmodel import formulary, load_machine, predict, sweep
+from capmodel import formulary, load_backend, load_machine, predict, sweep
 from capmodel.atomic import replacing
-from capmodel.calibration import load_problem
+from capmodel.calibration import CLAIM_SIGMA, load_problem
 from capmodel.claims import claim_margins, evaluate_claims, load_claims
 from capmodel.comparison import ComparisonRow, comparisons, main_table
 from capmodel.measurements import load_data_set
@@ -33,6 +34,8 @@ MARKER = re.compile(r"\{\{(?P<body>.+?)\}\}", re.DOTALL)
 CITATION = re.compile(r"@([a-z][a-z0-9_]*)")
 RIGS = ("braun_amd", "braun_xeon")
 RATE, WIRE = 1.27e6, 1.488e6
+CONSUMER_RATE = 0.9e6  # of the example of finite runs: slower than what is offered
+SMALL_BUFFER = load_backend("pf_ring").buffer.default.amount
 
 
 def markers(text: str) -> list[tuple[str, str]]:
@@ -54,12 +57,29 @@ def built(text: str) -> str:
     """The paper with its numbers, and the works it cites at its end."""
     pairs = iter(markers(text))
     body = MARKER.sub(lambda match: evaluated(*next(pairs)), text)
-    return body.rstrip() + "\n\n" + works(text) + "\n"
+    return "\n\n".join(map(_wrapped, body.rstrip().split("\n\n"))) + "\n\n" + works(body) + "\n"
+
+
+def _wrapped(block: str) -> str:
+    """A paragraph or list with its lines filled again, formulas unbroken; others as they are."""
+    if block[:1] in "|#$!\n":
+        return block
+    whole = re.sub(r"\$[^$]+\$", lambda match: re.sub(r"\s+", "\0", match[0]), block)
+    items = whole.split("\n- ") if whole.startswith("- ") else [whole]
+    indent = "  " if len(items) > 1 or whole.startswith("- ") else ""
+    lines = [
+        textwrap.fill(
+            ("- " if indent and number else "") + " ".join(item.split()), 100,
+            subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        )
+        for number, item in enumerate(items)
+    ]  # fmt: skip
+    return "\n".join(lines).replace("\0", " ")
 
 
 def works(text: str) -> str:
     """The cited works, in the order of their keys."""
-    keys = sorted(set(CITATION.findall(MARKER.sub("", text))))
+    keys = sorted(set(CITATION.findall(text)))
     return "\n".join(f"- **@{key}** {reference(key).text()}" for key in keys)
 
 
@@ -223,7 +243,9 @@ def validation_table() -> str:
         middle = f"{100 * statistics.median(abs(r.error) for r in free):.1f} %" if free else "-"
         granted = max(item.model_error for item in comparisons(name))
         source = load_data_set(name).meta["source"]
-        counts = " | ".join(f"{len(part)} | {sum(r.agrees for r in part)}" for part in (fitted, free))
+        counts = " | ".join(
+            f"{len(part)} | {sum(r.agrees for r in part)}" for part in (fitted, free)
+        )
         label = name.replace("_", " ")
         lines.append(f"| {label} | [@{source}] | {counts} | {middle} | {100 * granted:.0f} % |")
     return "\n".join(lines)
@@ -232,11 +254,16 @@ def validation_table() -> str:
 def disagreements() -> str:
     """The rows that do not agree, in words."""
     return "; ".join(
-        f"{row.data_set.replace('_', ' ')}, row {row.id}: {row.quantity} predicted "
-        f"{row.predicted:.3g}, measured {row.measured:.3g}"
+        f"{row.data_set.replace('_', ' ')}, row {row.id}: {row.quantity.replace('_', ' ')} "
+        f"predicted {_amount(row.predicted)}, measured {_amount(row.measured)}"
         for row in table()
         if not row.agrees
     )
+
+
+def _amount(value: float) -> str:
+    """A number to three digits, without powers of ten where it is large."""
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 @cache
@@ -260,16 +287,16 @@ def outside() -> int:
     return count
 
 
-def finite_run(packets: float, buffer: float, work: float = 1.0 / 0.9e6) -> float:
+def finite_run(packets: float, buffer: float) -> float:
     """Captured share of a run that starts empty, by the fluid law [-]."""
-    return min(1.0, 1.0 / (RATE * work) + buffer / packets)
+    return min(1.0, CONSUMER_RATE / RATE + buffer / packets)
 
 
 NAMESPACE: dict[str, Any] = {
     name: item
     for name, item in {**globals()}.items()
     if not name.startswith("_") and name not in ("annotations", "Any", "Path")
-} | {"level": 100.0 * INTERVAL_LEVEL}
+} | {"level": 100.0 * INTERVAL_LEVEL, "CLAIM_SIGMA": CLAIM_SIGMA}
 
 
 def main() -> None:

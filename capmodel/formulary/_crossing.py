@@ -14,11 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capmodel.formulary._phases import Phases, mean_times, scaled_power
+from capmodel.formulary._phases import scaled_power
 from capmodel.formulary._poisson import poisson_counts, poisson_reach, tails
 from capmodel.formulary._typing import Array
+from capmodel.numerics.gth import ginverse
+from capmodel.numerics.phase_type import PhaseType
 
 HEAVY = 600.0  # load beyond which a constant service never leaves the buffer empty (e^-600)
+_SETTLED = 2e-14
+_SINH = (1 / 24, -1 / 2880, 1 / 181440, -1 / 9676800)  # log(sinh(x/2)/(x/2)) in powers of x^2
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,15 @@ class Counts:
         """Weights P(A > k) z^k / P(A = 0), which sum to 1 over k >= 1; index 0 included."""
         with np.errstate(divide="ignore", under="ignore"):
             power = np.log(self.above) + np.arange(self.above.size) * self.tilt
-            return np.exp(power - math.log(self.none))
+            weights = np.exp(power - math.log(self.none))
+        return weights / weights[1:].sum() if weights[1:].any() else weights
 
 
 def poisson_service(load: float) -> Counts:
     """Counts of a constant service of the given load, up to `HEAVY`."""
     tilt = _poisson_tilt(load)
-    # the tilted count is Poisson with mean load * z: its whole bulk must be inside
-    length = poisson_reach(max(load, load * math.exp(tilt)))
+    # the tilted count is Poisson with mean load z = tilt + load: its whole bulk must be inside
+    length = poisson_reach(max(load, load + tilt))
     equal, above, excess = poisson_counts(load, length)
     return Counts(float(equal[0]), above, excess, tilt)
 
@@ -76,11 +81,14 @@ def _poisson_tilt(load: float) -> float:
         return 0.0
 
     def off(tilt: float) -> float:
-        return (math.log(math.expm1(tilt) / tilt) if tilt else 0.0) - target
+        if abs(tilt) < 0.1:  # t/2 + log(sinh(t/2)/(t/2)): near load 1 relative accuracy counts
+            q = tilt * tilt
+            return tilt / 2 + q * (_SINH[0] + q * (_SINH[1] + q * (_SINH[2] + q * _SINH[3]))) - target
+        if tilt > 1.0:
+            return tilt + math.log(-math.expm1(-tilt) / tilt) - target
+        return math.log(math.expm1(tilt) / tilt) - target
 
-    low, high = (0.0, 2.0 * target) if target > 0.0 else (-load, 0.0)
-    if high > 700.0:
-        high = 690.0 + math.log(high)  # e^t/t >= 1/load there already
+    low, high = (0.0, 2.1 * target) if target > 0.0 else (-load, 0.0)
     return float(brentq(off, low, high, xtol=1e-300, rtol=1e-15))
 
 
@@ -96,13 +104,14 @@ def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
     while True:
         tilted = _tilted(kernel, _padded(kernel * math.exp(tilt), steps), steps)
         recent = tilted[-length:]
-        if steps == last or recent.max() - recent.min() < 1e-14 * recent.max():
+        if steps == last or recent.max() - recent.min() < _SETTLED * recent.max():
             break
         steps = min(2 * steps, last)
     settled = float(tilted[-1])
     scale = max(-tilt, 0.0) * last
     with np.errstate(under="ignore"):
-        total = float(np.sum(tilted * np.exp(-tilt * np.arange(steps + 1) - scale)))
+        # growth is counted back from the last level, decay from the first
+        total = float(np.sum(tilted * np.exp(_exponents(tilt, np.arange(steps + 1), last))))
         rest = last - steps
         if rest:
             first = -(steps + 1.0) * tilt if tilt > 0.0 else 0.0
@@ -110,10 +119,15 @@ def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
         back = np.arange(1, min(length, capacity))  # v_{K-k} E(A - k)^+
         at = capacity - back
         seen = np.where(at <= steps, tilted[np.minimum(at, steps)], settled)
-        lost = float(np.sum(seen * np.exp(-tilt * at - scale) * counts.excess[back]))
+        lost = float(np.sum(seen * np.exp(_exponents(tilt, at, last)) * counts.excess[back]))
         if last < length:  # the first service of the cycle
             lost += float(counts.excess[last]) * math.exp(-scale)
     return total, lost, scale
+
+
+def _exponents(tilt: float, levels: Array, last: int) -> Array:
+    """Logarithm of z^-j, relative to z^-last where that is the largest."""
+    return tilt * (last - levels) if tilt < 0.0 else -tilt * levels
 
 
 def _geometric(x: float, terms: int) -> float:
@@ -135,36 +149,38 @@ def _tilted(kernel: Array, forcing: Array, steps: int) -> Array:
     return np.append(1.0, lfilter([1.0], weights, forcing))
 
 
-def phase_sums(law: Phases, load: float, capacity: int) -> tuple[float, float]:
+def phase_sums(law: PhaseType, load: float, capacity: int) -> tuple[float, float]:
     """(V, lost) per cycle of a plain queue with phase-type service of mean 1, up to a common factor."""
     cut = _Cut(law, load)
     if capacity == 1:
         return 1.0, load
-    size = law.ends.size
+    size = law.order
     both = np.block([[cut.step, np.eye(size)], [np.zeros((size, size)), np.eye(size)]])
     power, scale = scaled_power(both, capacity - 2)
     with np.errstate(under="ignore"):
         x_last = cut.first @ power[:size, :size]
         before = cut.first @ power[:size, size:]
         total = math.exp(-scale) + load * float((before + x_last).sum())
-        return total, load * load * float(x_last @ law.mean_left)
+        return total, load * load * float(x_last @ mean_left(law))
+
+
+def mean_left(law: PhaseType) -> Array:
+    """Mean time to the end from each phase."""
+    left: Array = ginverse(law.rates, law.exits).sum(axis=1)
+    return left
 
 
 class _Cut:
     """x_n = (load x_{n-1} + P(start >= n) start) M^-1, from balance and the cut below n."""
 
-    def __init__(self, law: Phases, load: float) -> None:
-        inverse = mean_times(
-            law.moves + load * np.outer(np.ones(law.ends.size), law.start),
-            law.ends,
-            np.eye(law.ends.size),
-        )
+    def __init__(self, law: PhaseType, load: float) -> None:
+        inverse = ginverse(law.rates + load * law.start, law.exits)
         self.step = load * inverse
         self.first = law.start @ inverse
 
 
 def departures(
-    law: Phases | None, load: float, capacity: int, starts: Array, overflow: float
+    law: PhaseType | None, load: float, capacity: int, starts: Array, overflow: float
 ) -> tuple[Array, float]:
     """Law of the number left behind by a departure, and the loss, of a cycle with given starts.
 
@@ -201,7 +217,8 @@ def _by_count(
         forcing[: capacity - 1] += at_least[2:]
         forcing = forcing * np.exp((k[1:]) * tilt) / counts.none
         scale = -tilt * (capacity - 1)
-        weights = _tilted(kernel, forcing, capacity - 1) * np.exp(-tilt * k - scale)
+        weights = _tilted(kernel, forcing, capacity - 1)
+        weights *= np.exp(_exponents(tilt, k, capacity - 1))
         back = np.arange(1, min(length, capacity))
         lost = float(np.sum(weights[capacity - back] * counts.excess[back]))
         back = np.arange(0, min(length, capacity))
@@ -210,7 +227,7 @@ def _by_count(
 
 
 def _by_phase(
-    law: Phases, load: float, capacity: int, at_least: Array
+    law: PhaseType, load: float, capacity: int, at_least: Array
 ) -> tuple[tuple[Array, float], float]:
     cut = _Cut(law, load)
     radius = float(np.max(np.abs(np.linalg.eigvals(cut.step))))
@@ -223,9 +240,9 @@ def _by_phase(
         scale = -tilt * (capacity - 1)
         left = at_least[1:] * power[:-1]  # P(start > j), tilted by j
         left[1:] += load * x.sum(axis=1)
-        weights = left * np.exp(-tilt * n[:-1] - scale)
+        weights = left * np.exp(_exponents(tilt, n[:-1], capacity - 1))
         end = load * x[-1] + at_least[capacity] * power[capacity - 1] * law.start
-        return (weights, scale), load * float(end @ law.mean_left)
+        return (weights, scale), load * float(end @ mean_left(law))
 
 
 def _affine(step: Array, forcing: Array) -> Array:

@@ -108,9 +108,10 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
         if index % _CHUNK == 0:
             refill(rng, source, clock, trace, arrivals)
         arrival = arrivals[index % _CHUNK]
-        if index == warmup:
+        if index == warmup and index > 0:
             offered = ring_drops = buffer_drops = captured = wakes = polls = interrupts = 0
-            ring_time = buffer_time = stay = 0.0
+            ring_time = stay = 0.0
+            buffer_time = -waiting * arrival
             kernel_packets = kernel_drops = kernel_wakeups = kernel_interrupts = 0.0
             consumer_packets = consumer_waiting = 0.0
             begun = arrival
@@ -144,7 +145,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     if free <= horizon:
                         consumer_packets += work
                     stay += free - came[waiting_from]
-                    buffer_time += free
+                    buffer_time += min(free, horizon)
                     waiting_from = waiting_from + 1 if waiting_from + 1 < size else 0
                 waiting, timer, signalled = 0, np.inf, False
                 start = arrival if arrival > kernel_free else kernel_free
@@ -153,7 +154,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
             served = True
             if per_packet:
                 interrupts += 1
-            elif arrival > kernel_free:
+            elif arrival >= kernel_free:
                 # the ring was empty: an interrupt, as soon as the card may raise one
                 soonest = last_interrupt + c.spacing
                 last_interrupt = arrival if arrival > soonest else soonest
@@ -185,7 +186,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
             kernel_free = end
             left_ring[ring_at] = end
             ring_at = ring_at + 1 if ring_at + 1 < ring_size else 0
-            ring_time += end - arrival
+            ring_time += min(end, horizon) - arrival
             if end <= horizon:
                 if full:
                     kernel_drops += work
@@ -212,7 +213,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     came[at] = arrival
                     done[at] = np.inf
                     at = at + 1 if at + 1 < size else 0
-                    buffer_time -= end
+                    buffer_time -= min(end, horizon)
                     waiting += 1
                     signalled = waiting >= c.threshold or timer <= end
                     signal_at = end
@@ -260,9 +261,11 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
             if free <= horizon:
                 consumer_packets += work
             stay += free - arrival
-            buffer_time += free - end
+            buffer_time += min(free, horizon) - min(end, horizon)
             break
-    times[ELAPSED] = horizon if np.isfinite(horizon) else arrival - begun
+    over = horizon if np.isfinite(horizon) else arrival
+    buffer_time += waiting * over
+    times[ELAPSED] = over - begun
     times[RING_TIME], times[BUFFER_TIME], times[STAY] = ring_time, buffer_time, stay
     times[KERNEL_PACKETS], times[KERNEL_DROPS] = kernel_packets, kernel_drops
     times[KERNEL_WAKEUPS], times[KERNEL_INTERRUPTS] = kernel_wakeups, kernel_interrupts

@@ -56,6 +56,12 @@ class Feed:
     counts: Array
     signal_counts: Array
 
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """Leading dimensions, if this is a stack of feeds."""
+        matrices = (self.delivers, self.full_delivers, self.signal_entry, self.signal_exit)
+        return np.broadcast_shapes(self.moves.shape[:-2], *(a.shape[:-2] for a in matrices))
+
 
 @dataclass(frozen=True)
 class Sleeper:
@@ -166,7 +172,7 @@ class _Bottom:
             slice(at[i], at[i + 1]) for i in range(3)
         )  # fmt: skip
         self.size = b = int(at[3])
-        batch = np.broadcast_shapes(feed.moves.shape[:-2], feed.signal_entry.shape[:-2])
+        batch = feed.batch
         local, up = np.zeros((*batch, b, b)), np.zeros((*batch, b, r * m))
         groups = int(polls) + int(delayed)
         depart = np.zeros((*batch, groups, b, r))
@@ -199,7 +205,7 @@ class _Bottom:
 def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> Weights:
     r, q = feed.counts.shape[-2:]
     m, n = consumer.service.order, len(_SUMS)
-    batch = np.broadcast_shapes(feed.moves.shape[:-2], feed.counts.shape[:-2])
+    batch = feed.batch
     delivered, lost = feed.delivers.sum(-1), feed.full_delivers.sum(-1)
     index = {name: i for i, name in enumerate(_SUMS)}
 

@@ -1,0 +1,67 @@
+"""Where the closed forms come from: each derived again in SymPy from balance or renewal equations.
+
+Nothing in the package imports this room; the tests compare its expressions with the numpy formulas,
+and the paper prints them. ``DERIVATIONS`` maps the name of a formula to the function that derives
+it, in symbols that are named like the formula's arguments (a formula that returns several values
+has a derivation that returns as many). ``EXEMPT`` says of every other formula why it has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from capmodel.derivations import (
+    blocks,
+    channel,
+    closed_loop,
+    double_buffer,
+    environment,
+    erlang_excess,
+    finite_run,
+    interrupts,
+    on_off,
+    poll,
+    same_core,
+    unified,
+)
+
+DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
+    "block_rate": blocks.block_rate,
+    "block_ring_carried_rate": blocks.block_ring_carried_rate,
+    "block_ring_loss": blocks.block_ring_loss,
+    "buffer_for_loss_on_off": on_off.buffer_for_loss_on_off,
+    "carried_rate_saturated": unified.carried_rate_saturated,
+    "channel_item_time": channel.channel_item_time,
+    "closed_loop_rate": closed_loop.closed_loop_rate,
+    "critical_rate": unified.critical_rate,
+    "double_buffer_carried_rate": double_buffer.double_buffer_carried_rate,
+    "double_buffer_loss": double_buffer.double_buffer_loss,
+    "environment_mean": environment.environment_mean,
+    "environment_variance": environment.environment_variance,
+    "finite_run_drops": finite_run.finite_run_drops,
+    "finite_run_loss_diffusion": finite_run.finite_run_loss_diffusion,
+    "interrupts_per_packet_napi": interrupts.interrupts_per_packet_napi,
+    "kappa_effective": unified.kappa_effective,
+    "loss_on_off_deterministic": on_off.loss_on_off_deterministic,
+    "loss_on_off_fluid": on_off.loss_on_off_fluid,
+    "mean_excess_erlang": erlang_excess.mean_excess_erlang,
+    "mean_max_erlang": erlang_excess.mean_max_erlang,
+    "optimal_consumer_cost": unified.optimal_consumer_cost,
+    "packets_per_wakeup": unified.packets_per_wakeup,
+    "poll_miss_probability": poll.poll_miss_probability,
+    "same_core_carried_rate": same_core.same_core_carried_rate,
+    "wakeup_rate_saturated": unified.wakeup_rate_saturated,
+})  # fmt: skip
+
+EXEMPT: Mapping[str, str] = MappingProxyType({
+    "loss_gg1k_diffusion":
+        "A two-moment interpolation between the fluid limit and heavy traffic, not a solution of "
+        "balance equations; its source and its measured error are in its docstring.",
+    "shared_core_carried_rate":
+        "A mean-field fixed point without a closed solution; its equations are in its docstring, "
+        "and at one process it is the saturated law, which is derived.",
+})  # fmt: skip
+
+__all__ = ["DERIVATIONS", "EXEMPT"]

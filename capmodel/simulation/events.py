@@ -1,0 +1,436 @@
+"""Every path from one event to the next: blocks, drivers, shared cores, several consumers.
+
+The state is small, so the next event is found by comparing the few times at which one can happen.
+Work is kept as time left and a speed, which changes when cores are shared or a spinning consumer
+disturbs the kernel. `places` holds two placements between which an automatic scheduler moves (twice
+the same where there is none).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from capmodel.simulation.arrivals import begin, draw, refill
+from capmodel.simulation.compiled import compiled
+from capmodel.simulation.costs import (
+    BLOCKS,
+    INTERRUPT,
+    MODERATED,
+    NAPI,
+    POLLING,
+    RING,
+    SLEEP,
+    SPIN,
+    YIELD,
+    Costs,
+    Source,
+)
+from capmodel.simulation.state import (
+    ASLEEP,
+    CALL,
+    DELIVER,
+    IDLE,
+    INTERRUPTED,
+    LOOK,
+    NAPPING,
+    PACKET,
+    PASS,
+    POLLING_CALL,
+    READ,
+    SIGNAL,
+    SIGNALLED,
+    SWITCH,
+    WAKING,
+    close_block,
+    deliver,
+    free_block,
+    pick,
+)
+from capmodel.simulation.tally import (
+    BUFFER_DROPS,
+    BUFFER_TIME,
+    BUFFERS_AFTER,
+    BUFFERS_BEFORE,
+    CAPTURED,
+    CONSUMER_PACKETS,
+    CONSUMER_SWITCHES,
+    CONSUMER_WAITING,
+    ELAPSED,
+    INTERRUPTS,
+    KERNEL_DROPS,
+    KERNEL_INTERRUPTS,
+    KERNEL_PACKETS,
+    KERNEL_WAKEUPS,
+    OFFERED,
+    POLLS,
+    RING_AFTER,
+    RING_BEFORE,
+    RING_DROPS,
+    RING_TIME,
+    STAY,
+    WAKES,
+)
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_CHUNK = 1024
+
+
+@compiled
+def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
+    places: tuple[Costs, Costs],
+    stays: tuple[float, float],
+    place: int,
+    source: Source,
+    rng: np.random.Generator,
+    trace: Floats,
+    warmup: int,
+    packets: int,
+    horizon: float,
+    filled: int,
+    times: Floats,
+    counts: Integers,
+) -> None:
+    """Offer `packets` after `warmup` others, or all until `horizon` [s]; add up in the tallies."""
+    c = places[place]
+    n = c.processes
+    clock, arrivals, index = np.zeros(4), np.empty(_CHUNK), 0
+    begin(rng, source, clock)
+    last = warmup + packets
+    stamps = np.zeros(min(max(places[0].ring, places[1].ring), last + 1))
+    head, tail = 0, 0  # of the ring, in `stamps`
+    # consumers: what each does, time left of it, timers, packets and blocks in its buffer
+    phase = np.full(n, ASLEEP)
+    left, timer, batch_timer = np.zeros(n), np.full(n, np.inf), np.full(n, np.inf)
+    held, todo = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    due, expired, refused = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    filling, closed, opened = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n)
+    blocks_most = max(places[0].blocks, places[1].blocks) if c.kind == BLOCKS else 1
+    sizes = np.zeros((n, min(blocks_most, last + 1)), np.int64)
+    oldest = np.zeros(n, np.int64)
+    state = (phase, left, timer, batch_timer, held, due, filling, closed, opened, sizes, oldest)
+    pending = 0  # signals and block closures that wait for the kernel
+    core, turn = -1, 0  # consumer on the core, and whose turn is next
+    now, in_ring, sweeping, swept = 0.0, 0, c.driver == INTERRUPT, 0
+    kernel, kernel_left, kernel_speed, speed = IDLE, 0.0, 1.0, 1.0
+    target, factor, rest, full = 0, 1.0, 0.0, 0
+    interrupt_at, last_interrupt, allowed = np.inf, -np.inf, 0
+    tick_at = c.tick if c.driver == POLLING else np.inf
+    move_at = np.inf
+    if np.isfinite(stays[0]):
+        move_at = rng.standard_exponential() * stays[place]
+    refill(rng, source, clock, trace, arrivals)
+    arrival = arrivals[0]
+    if arrival > horizon:
+        arrival = np.inf
+    seen_packets, measuring, begun = 0, True, 0.0
+    stop_at = horizon
+    for i in range(n):
+        if c.policy == SPIN:
+            phase[i], left[i] = LOOK, np.inf
+        elif c.policy == SLEEP:
+            phase[i], timer[i] = NAPPING, c.sleep * (i + 1.0) / n
+        held[i] = min(filled, c.capacity)
+        if held[i] > 0:
+            phase[i], left[i] = PACKET, c.consumer
+        if c.kind == BLOCKS and held[i] > 0:
+            closed[i] = max(held[i] // c.block, 1)
+            for j in range(closed[i]):
+                sizes[i, j] = min(c.block, held[i])
+            held[i] = closed[i] * sizes[i, 0]
+            phase[i], left[i] = READ, c.poll
+            if closed[i] == c.blocks:
+                opened[i] = -1.0
+    if filled > 0:
+        core = 0
+
+    while True:
+        # the next of the few events that can happen
+        t_kernel = np.inf
+        if kernel != IDLE and kernel_speed > 0.0:
+            t_kernel = now + kernel_left / kernel_speed
+        t_consumer = np.inf
+        if core >= 0 and speed > 0.0:
+            t_consumer = now + left[core] / speed
+        t_timer, t_batch, who, whose = np.inf, np.inf, 0, 0
+        for i in range(n):
+            if timer[i] < t_timer:
+                t_timer, who = timer[i], i
+            if batch_timer[i] < t_batch:
+                t_batch, whose = batch_timer[i], i
+        then = min(
+            min(min(t_kernel, t_consumer), min(t_timer, t_batch)),
+            min(min(arrival, interrupt_at), min(tick_at, min(move_at, stop_at))),
+        )
+        if then == np.inf:
+            break
+        step = then - now
+        now = then
+        if kernel != IDLE:
+            kernel_left -= step * kernel_speed
+        if core >= 0:
+            left[core] -= step * speed
+        present = held.sum() * step
+        times[STAY] += present
+        if measuring:
+            times[RING_TIME] += in_ring * step
+            times[BUFFER_TIME] += present
+            if kernel != IDLE:
+                at_work = step * (kernel_speed if c.same else 1.0)
+                if kernel == SIGNAL:
+                    times[KERNEL_WAKEUPS] += at_work
+                elif kernel == INTERRUPTED:
+                    times[KERNEL_INTERRUPTS] += at_work
+                else:
+                    useful = step * kernel_speed
+                    times[KERNEL_PACKETS] += useful
+                    times[KERNEL_WAKEUPS] += at_work - useful  # what contention adds
+            if core >= 0:
+                used = step * speed
+                if phase[core] == PACKET:
+                    times[CONSUMER_PACKETS] += used
+                elif phase[core] == SWITCH:
+                    times[CONSUMER_SWITCHES] += used
+                else:
+                    times[CONSUMER_WAITING] += used
+
+        ask = -1  # the consumer that has to decide what to do next
+        if then == t_kernel:
+            if kernel == INTERRUPTED:
+                sweeping = True
+                kernel = IDLE
+            elif kernel == SIGNAL:
+                phase[target], timer[target] = WAKING, now + c.latency
+                if c.wait_law.kind != 0:
+                    timer[target] = now + c.latency * draw(rng, c.wait_law)
+                kernel = IDLE
+            else:
+                more = False
+                if kernel == PASS:
+                    full = 0
+                    for i in range(n):
+                        refused[i] = c.kind != RING and (
+                            opened[i] < 0.0 if c.kind == BLOCKS else held[i] >= c.capacity
+                        )
+                        full += refused[i]
+                    rest = c.kernel - (c.kernel - c.dropped) * full / n
+                    rest -= min(c.kernel, c.dropped)
+                    more = rest > 0.0
+                if more:
+                    kernel, kernel_left = DELIVER, rest * factor
+                else:
+                    kernel = IDLE
+                    in_ring -= 1
+                    swept += 1
+                    allowed -= 1
+                    if measuring:
+                        work = min(c.kernel, c.dropped) + rest
+                        times[KERNEL_DROPS] += work * factor * full / n
+                    for i in range(n):
+                        if refused[i]:
+                            counts[BUFFER_DROPS] += 1
+                        else:
+                            pending += deliver(c, i, now, state)
+                            if phase[i] == LOOK and held[i] > 0 and c.kind != BLOCKS:
+                                phase[i] = PACKET
+                                left[i] = c.consumer * draw(rng, c.consumer_law)
+                    times[STAY] += (now - stamps[head]) * (n - full)
+                    head = head + 1 if head + 1 < stamps.size else 0
+        elif then == t_consumer:
+            ask = core
+        elif then == t_timer:
+            timer[who] = np.inf
+            if phase[who] == WAKING and c.switch > 0.0:
+                phase[who], left[who] = SWITCH, c.switch
+            else:
+                ask = who
+        elif then == t_batch:
+            # what the timer asks for waits for the packet in the kernel
+            batch_timer[whose] = np.inf
+            expired[whose] = True
+            pending += 1
+        elif then == arrival:
+            seen_packets += 1
+            if seen_packets == warmup + 1 and warmup > 0:
+                times[:] = 0.0
+                counts[:] = 0
+                begun = now
+                counts[RING_BEFORE] = in_ring
+                counts[BUFFERS_BEFORE] = held.sum()
+            if seen_packets > last:
+                break
+            counts[OFFERED] += 1
+            index += 1
+            if index == _CHUNK:
+                refill(rng, source, clock, trace, arrivals)
+                index = 0
+            arrival = arrivals[index]
+            if arrival > horizon:
+                arrival = np.inf
+            most = c.ring
+            if c.kind == RING:
+                most = c.capacity - held.max()
+            if in_ring >= most or in_ring >= stamps.size:
+                counts[RING_DROPS] += 1
+            else:
+                in_ring += 1
+                stamps[tail] = now
+                tail = tail + 1 if tail + 1 < stamps.size else 0
+                if interrupt_at == np.inf and (
+                    c.driver == MODERATED
+                    or (c.driver == NAPI and not sweeping and kernel != INTERRUPTED)
+                ):
+                    interrupt_at = max(now, last_interrupt + c.spacing)
+        elif then == interrupt_at or then == tick_at:
+            if then == tick_at:
+                tick_at = now + c.tick
+                allowed = c.budget
+                if kernel == IDLE and in_ring == 0 and core < 0 and np.isfinite(arrival):
+                    skipped = int((arrival - now) / c.tick)
+                    tick_at = now + (skipped + 1) * c.tick if skipped > 0 else tick_at
+                    if measuring:
+                        counts[INTERRUPTS] += max(skipped, 0)
+                        times[KERNEL_INTERRUPTS] += max(skipped, 0) * c.interrupt
+            else:
+                interrupt_at = np.inf
+            last_interrupt = now
+            if measuring:
+                counts[INTERRUPTS] += 1
+            if kernel == IDLE:
+                kernel, kernel_left = INTERRUPTED, c.interrupt
+            else:  # the interrupt takes its time from what the kernel is doing
+                kernel_left += c.interrupt
+                sweeping = True
+                if measuring:
+                    times[KERNEL_INTERRUPTS] += c.interrupt
+                    times[KERNEL_WAKEUPS if kernel == SIGNAL else KERNEL_PACKETS] -= c.interrupt
+        elif then == move_at:
+            place = 1 - place
+            c = places[place]
+            move_at = now + rng.standard_exponential() * stays[place]
+            for i in range(n):
+                if c.kind == BLOCKS and opened[i] >= 0.0 and closed[i] >= c.blocks:
+                    opened[i] = -1.0
+        else:  # the end of a finite run: what is still inside is worked off, off the record
+            stop_at = np.inf
+            times[ELAPSED] = now
+            measuring = False
+
+        # a consumer that came to the end of what it did
+        if ask >= 0:
+            i = ask
+            was = phase[i]
+            if was == PACKET:
+                held[i] -= 1
+                counts[CAPTURED] += 1
+                if c.kind == BLOCKS:
+                    todo[i] -= 1
+                    if todo[i] == 0:
+                        free_block(c, i, now, state)
+            if was == READ:
+                todo[i] = sizes[i, oldest[i]]
+            if c.kind == BLOCKS and (todo[i] > 0):
+                phase[i], left[i] = PACKET, c.consumer * draw(rng, c.consumer_law)
+            elif c.kind == BLOCKS and closed[i] > 0:
+                phase[i], left[i] = READ, c.poll
+            elif c.kind == BLOCKS:
+                phase[i] = ASLEEP
+            elif was == CALL and c.sleep > 0.0:
+                phase[i], timer[i] = NAPPING, now + c.sleep  # the call itself does not look
+            elif held[i] > 0:
+                phase[i], left[i] = PACKET, c.consumer * draw(rng, c.consumer_law)
+            elif c.policy == SPIN:
+                phase[i], left[i] = LOOK, np.inf
+            elif c.policy == SLEEP:
+                period = c.sleep + c.poll
+                skipped = 0
+                if kernel == IDLE and in_ring == 0 and np.isfinite(arrival) and core < 0:
+                    skipped = int((arrival - now) / period)
+                if skipped > 1:  # nobody will see these looks at an empty buffer
+                    phase[i], timer[i] = NAPPING, now + skipped * period
+                    if measuring:
+                        counts[POLLS] += skipped
+                        times[CONSUMER_WAITING] += skipped * c.poll
+                else:
+                    phase[i], left[i] = CALL, c.poll
+                    if measuring:
+                        counts[POLLS] += 1
+            elif c.policy == YIELD and was not in (LOOK, POLLING_CALL):
+                phase[i], left[i] = LOOK, c.spin
+            elif was == POLLING_CALL:
+                phase[i] = ASLEEP
+            else:
+                phase[i], left[i] = POLLING_CALL, c.poll
+                if c.wait_law.kind != 0:
+                    left[i] *= draw(rng, c.wait_law)
+                if measuring:
+                    counts[POLLS] += 1
+            if core == i:
+                core, turn = -1, i + 1
+
+        # the kernel between two pieces of work
+        if kernel == IDLE:
+            if pending > 0:
+                for i in range(n):
+                    if expired[i]:
+                        expired[i] = False
+                        pending -= 1
+                        if c.kind != BLOCKS:
+                            pending += not due[i]
+                            due[i] = True
+                        elif filling[i] > 0:
+                            pending += close_block(c, i, now, state)
+                for i in range(n):
+                    if due[i]:
+                        due[i] = False
+                        pending -= 1
+                        if phase[i] == ASLEEP:
+                            phase[i] = SIGNALLED
+                            target = i
+                            kernel, kernel_left = SIGNAL, c.signal
+                            if c.wait_law.kind != 0:
+                                kernel_left *= draw(rng, c.wait_law)
+                            batch_timer[i] = np.inf if c.kind != BLOCKS else batch_timer[i]
+                            if measuring:
+                                counts[WAKES] += 1
+                            break
+            if kernel == IDLE and in_ring > 0:
+                ready = sweeping or c.driver == INTERRUPT
+                if c.driver == POLLING:
+                    ready = allowed > 0
+                if ready:
+                    factor = draw(rng, c.kernel_law)
+                    kernel, kernel_left = PASS, min(c.kernel, c.dropped) * factor
+                    if c.driver == INTERRUPT and measuring:
+                        counts[INTERRUPTS] += 1
+            elif kernel == IDLE:
+                sweeping, swept = False, 0
+                if not measuring:
+                    idle = True
+                    for i in range(n):
+                        stuck = phase[i] == ASLEEP and batch_timer[i] == np.inf
+                        idle = idle and (held[i] == 0 or stuck)
+                    if idle:
+                        break
+        # the consumers' core, and how fast either side works now
+        if core < 0 or phase[core] == LOOK:
+            core = pick(phase, turn, core)
+        kernel_speed, speed = 1.0, 1.0
+        if c.same:
+            if kernel != IDLE:
+                kernel_speed, speed = 1.0, 0.0
+                if c.share < 1.0 and core >= 0 and swept > c.ring:
+                    kernel_speed, speed = c.share, 1.0 - c.share
+        elif c.contention > 0.0 and core >= 0 and phase[core] in (LOOK, CALL):
+            kernel_speed = 1.0 / (1.0 + c.contention)
+
+    counts[RING_AFTER] = in_ring
+    counts[BUFFERS_AFTER] = held.sum()
+    times[KERNEL_PACKETS] -= times[KERNEL_DROPS]
+    if np.isfinite(horizon):
+        counts[CAPTURED] += held.sum() + n * in_ring
+        counts[RING_AFTER] = counts[BUFFERS_AFTER] = 0
+    else:
+        times[ELAPSED] = now - begun

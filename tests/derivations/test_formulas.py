@@ -1,0 +1,208 @@
+"""Every public formula against its derivation, in many digits, at the awkward points too."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from capmodel import formulary
+from capmodel.derivations import DERIVATIONS, EXEMPT
+from tests.derivations.agreement import check
+
+NEAR = 1e-9  # "almost equal": far above rounding, far below anything a difference may hide in
+Grid = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where a formula is compared; `roundings` are machine epsilons per unit of condition.
+
+    `floor` is a relative error that the formula states for itself, and `why` where it says so.
+    """
+
+    grid: Grid
+    roundings: float = 8.0
+    floor: float = 0.0
+    why: str = ""
+    where: Callable[..., bool] = field(default=lambda **_: True)
+
+
+COSTS: Grid = {
+    "kernel_cost": (1.0, 3e-7),
+    "consumer_cost": (0.0, 0.4, 1.0 - NEAR, 1.0, 1.0 + NEAR, 2.5, 3e-7),
+    "wakeup_cost": (0.0, 2.0, 5e-6),
+    "off_time": (1e-3, 2.0, 2.0 + NEAR, 2.5, 60.0),
+}
+ON_OFF: Grid = {
+    "peak_rate": (0.5, 1.0, 1.0 + NEAR, 2.0, 37.5),
+    "service_rate": (1.0,),
+    "leave_on": (0.02, 0.01, 0.01 * (1 + NEAR), 0.01 * (1 - NEAR)),
+    "leave_off": (0.01, 1e-4),
+}
+DOUBLE: Grid = {
+    "offered_rate": (0.5, 1.0 - NEAR, 1.0, 1.0 + NEAR, 1.6),
+    "buffer": (1.0, 16.0, 400.0),
+    "consumer_cost": (0.0, 1.0),
+    "read_cost": (0.0, 1.0),
+    "wakeup_latency": (0.0, 5.0),
+    "scv": (0.0, 0.3, 1.0),
+}
+ERLANG: Grid = {
+    "mean": (1.0, 2.5),
+    "shape": (1.0, 1.7, 64.0, 4096.0),
+    "floor": (1e-3, 0.3, 1.0 - NEAR, 1.0, 1.0 + NEAR, 2.5, 7.0),
+}
+BLOCKS: Grid = {
+    "offered_rate": (0.2, 1.0 - NEAR, 1.0, 1.0 + NEAR, 4.0),
+    "block": (1.0, 10.0, 4096.0),
+    "blocks": (1.0, 2.0),
+    "consumer_cost": (0.0, 0.5, 1.0),
+    "read_cost": (0.0, 0.1),
+    "wakeup_latency": (0.0, 3.0),
+}
+PLACES: Grid = {
+    "same": (0.75, 0.2),
+    "split": (0.92, 0.2, 0.2 + NEAR),
+    "leave_same": (0.05, 1e-6),
+    "leave_split": (1 / 30, 40.0),
+}
+GAMMAS = "scipy's incomplete gamma, about 1e-13 where it uses its asymptotic series"
+
+CASES: Mapping[str, Case] = {
+    "block_rate": Case(
+        {"offered_rate": (1e-9, 0.3, 10.0), "block": (1.0, 4096.0), "timeout": (1e-6, 1.0, 50.0)}
+    ),
+    "block_ring_carried_rate": Case(BLOCKS),
+    "block_ring_loss": Case(BLOCKS),
+    "buffer_for_loss_on_off": Case(ON_OFF | {"loss": (1e-12, 1e-4, 0.3)}),
+    "carried_rate_saturated": Case(COSTS),
+    "channel_item_time": Case({
+        "producer_cost": (1.0, 2.0),
+        "consumer_cost": (0.5, 1.0 - NEAR, 1.0, 1.0 + NEAR, 4.0),
+        "producer_notify": (0.0, 0.7),
+        "consumer_notify": (0.0, 3.0),
+        "consumer_startup": (0.0, 5.0),
+        "producer_startup": (0.1, 40.0),
+        "batch": (1.0, 16.0),
+    }),
+    "closed_loop_rate": Case({
+        "flood_rate": (0.0, 0.5, 1.0 - NEAR, 1.0, 1.0 + NEAR),
+        "kernel_cost": (1.0, 0.3),
+        "service": (0.0, 2.0),
+        "elsewhere": (0.1, 28.0),
+    }),
+    "critical_rate": Case({name: COSTS[name] for name in ("kernel_cost", "wakeup_cost", "off_time")}),
+    "double_buffer_carried_rate": Case(DOUBLE, floor=1e-12, why=GAMMAS),
+    "double_buffer_loss": Case(DOUBLE, floor=1e-12, why=GAMMAS),
+    "environment_mean": Case(PLACES),
+    "environment_variance": Case(
+        PLACES | {"duration": (1e-3, 0.02, 1.0, 100.0, 1e7)},
+        floor=2e-11,
+        why="its series for short runs ends at x^2: x^3/60 is left at x = 1e-3",
+    ),
+    "finite_run_drops": Case(
+        {"drop_rate": (0.0, 1.0, 1000.0), "capacity": (1.0, 4096.0), "duration": (1.0, 4096.0, 1e9)}
+    ),
+    "finite_run_loss_diffusion": Case({
+        "offered_rate": (1.0 + NEAR, 1.1, 2.0),
+        "service_rate": (1.0,),
+        "capacity": (1.0, 200.0, 4096.0),
+        "duration": (100.0, 5000.0, 1e5),
+        "arrival_scv": (0.0, 1.0),
+        "service_scv": (1.0,),
+    }),
+    "interrupts_per_packet_napi": Case({
+        "offered_rate": (0.5, 1.0 - NEAR, 1.0, 1.0 + NEAR),
+        "kernel_cost": (0.3, 1.0),
+        "interrupt_cost": (0.0, 0.7),
+        "delay": (0.0, 20.0),
+        "scv": (0.0, 1.0),
+    }),
+    "kappa_effective": Case({name: COSTS[name] for name in ("wakeup_cost", "off_time")}),
+    "loss_on_off_deterministic": Case({
+        "peak_rate": (0.5, 1.0, 1.0 + NEAR, 2.0),
+        "service_rate": (1.0,),
+        "on_time": (100.0, 1.0),
+        "off_time": (30.0, 100.0, 200.0),
+        "capacity": (1.0, 50.0, 4096.0),
+    }),
+    "loss_on_off_fluid": Case(ON_OFF | {"capacity": (1.0, 100.0, 4096.0)}),
+    "mean_excess_erlang": Case(ERLANG, floor=1e-12, why="stated in its notes"),
+    "mean_max_erlang": Case(ERLANG, floor=1e-13, why=GAMMAS),
+    "optimal_consumer_cost": Case({
+        "offered_rate": (0.3, 2 / 3, 0.8, 1.0 - NEAR, 1.0, 1.0 + NEAR, 1.3),
+        "kernel_cost": (1.0,),
+        "wakeup_cost": (0.0, 2.0, 5e-6),
+        "off_time": COSTS["off_time"],
+    }),
+    "packets_per_wakeup": Case(COSTS),
+    "poll_miss_probability": Case({
+        "interval": (1.0, 1.0 + NEAR),
+        "consumer_cost": (0.0, 0.4, 1.0, 2.0),
+        "poll_cost": (0.0, 0.3, 0.6, 5.0, 50.0),
+        "scv": (0.0, 1.0, 1.5),
+    }),
+    "same_core_carried_rate": Case(
+        {
+            "offered_rate": (0.3, 1 / 1.4, 0.9, 1.0 - NEAR, 1.0, 1.0 + NEAR, 1 / 0.6, 3.0),
+            "kernel_cost": (0.6, 1.0),
+            "consumer_cost": (0.0, 1e-9, 0.8),
+            "drop_cost": (0.0, 0.2, 0.6, 1.0),
+            "kernel_share": (0.0, 0.5, 1.0),
+        },
+        where=lambda kernel_cost, drop_cost, **_: drop_cost <= kernel_cost,
+    ),
+    "wakeup_rate_saturated": Case(COSTS),
+}
+
+
+def submodule_functions() -> set[str]:
+    """Functions of the formulary's modules, public already or about to be."""
+    found: set[str] = set()
+    for info in pkgutil.iter_modules(formulary.__path__):
+        if not info.name.startswith("_"):
+            found |= set(vars(importlib.import_module(f"capmodel.formulary.{info.name}")))
+    return found
+
+
+@pytest.mark.parametrize("name", formulary.__all__)
+def test_every_formula_is_derived_or_exempt(name: str) -> None:
+    assert (name in DERIVATIONS) != (name in EXEMPT), (
+        f"{name} needs either a derivation in capmodel/derivations/ (and its entry in DERIVATIONS, "
+        "and a case here) or a reason why it has none (in EXEMPT), and not both"
+    )
+    if name in DERIVATIONS:
+        assert name in CASES, f"{name} has a derivation: say in CASES where it is compared"
+
+
+def test_nothing_is_derived_that_does_not_exist() -> None:
+    assert set(DERIVATIONS) | set(EXEMPT) <= submodule_functions()
+    assert set(CASES) <= set(DERIVATIONS)
+
+
+@pytest.mark.parametrize("name", sorted(EXEMPT))
+def test_an_exemption_is_one_sentence(name: str) -> None:
+    assert EXEMPT[name].endswith(".")
+    assert "\n" not in EXEMPT[name]
+    assert len(EXEMPT[name].split()) > 8
+
+
+@pytest.mark.parametrize("name", sorted(DERIVATIONS))
+def test_a_derivation_says_its_argument_in_words(name: str) -> None:
+    assert len((DERIVATIONS[name].__doc__ or "").split()) > 8
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_formula_is_what_is_derived(name: str) -> None:
+    case = CASES[name]
+    assert bool(case.floor) == bool(case.why)
+    formula: Any = getattr(formulary, name)
+    check(
+        formula, DERIVATIONS[name](), case.grid,
+        roundings=case.roundings, floor=case.floor, where=case.where,
+    )  # fmt: skip
