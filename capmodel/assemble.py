@@ -64,23 +64,34 @@ def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
             f'pinning must be "same" on machine {machine.name!r}, which has one core, '
             f"got {pinning!r}"
         )
-    for knob in ("threshold", "timeout", "sleep"):
+    for knob in ("ring", "buffer", "threshold", "timeout", "sleep"):
         if getattr(choices, knob) is not None and knob not in backend.knobs:
             allowed = ", ".join(sorted(backend.knobs)) or "none"
             raise ValueError(
                 f"{knob} does not apply to backend {backend.name!r} "
                 f"(policy {backend.waiting.policy}); its knobs are: {allowed}"
             )
-    if (
-        backend.on_full == "block"
-        and choices.consumers is not None
-        and np.any(np.asarray(choices.consumers) != 1)
-    ):
-        raise ValueError(f"consumers must be 1 for the channel {backend.name!r}")
+    if "consumers" not in backend.knobs and np.any(np.asarray(choices.consumers) != 1):
+        raise ValueError(
+            f"consumers must be 1 for backend {backend.name!r}, which serves one process, "
+            f"got {float(np.max(choices.consumers)):g}"
+        )
+    if backend.on_full == "block" and pinning == "auto":
+        raise ValueError(f'pinning must be "same" or "split" for the channel {backend.name!r}')
+    _check_driver(backend, machine, choices)
     if choices.nic is not None and choices.nic not in machine.cards:
         raise unknown_choice(f"nic of machine {machine.name!r}", choices.nic, machine.cards)
     if choices.driver is not None and choices.driver not in DRIVER_MODES:
         raise unknown_choice("driver", choices.driver, DRIVER_MODES)
+
+
+def _check_driver(backend: Backend, machine: Machine, choices: Choices) -> None:
+    """A driver mode that works by a rate needs that rate from the machine."""
+    mode = choices.driver or backend.driver
+    nic = choices.nic or machine.default_nic
+    needed = {"moderated": f"nic.{nic}.throttle", "polling": "poll_tick"}.get(mode)
+    if needed is not None and needed not in machine:
+        raise ValueError(f"driver {mode!r} needs {needed!r}, which machine {machine.name!r} lacks")
 
 
 def needed_primitives(
@@ -185,14 +196,22 @@ def _cache_penalty(values: Mapping[str, Any], memory: Any) -> Any:
     return values["large_buffer_miss"] * np.clip((memory - reach) / reach, 0.0, 1.0)
 
 
+# what a driver mode looks at besides the cost of an interrupt
+_DRIVER_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "napi": {"throttle": "nic.{nic}.throttle"},
+    "thread": {"throttle": "nic.{nic}.throttle"},
+    "moderated": {"throttle": "nic.{nic}.throttle"},
+    "interrupt": {},
+    "polling": {"tick": "poll_tick", "budget": "poll_budget"},
+}
+
+
 def _driver(backend: Backend, values: Mapping[str, Any], nic: str, mode: str) -> Driver:
-    return Driver(
-        mode,
-        interrupt_cost=values.get("interrupt", 0.0),
-        throttle=values.get(f"nic.{nic}.throttle", np.inf),
-        tick=values.get("poll_tick", np.inf),
-        budget=values.get("poll_budget", np.inf),
-    )
+    settings = {
+        name: values.get(key.format(nic=nic), np.inf)
+        for name, key in _DRIVER_SETTINGS[mode].items()
+    }
+    return Driver(mode, interrupt_cost=values.get("interrupt", 0.0), **settings)
 
 
 def _wakeup(
@@ -205,11 +224,11 @@ def _wakeup(
     policy = waiting.policy
     if choices.sleep is not None:
         policy = "sleep"
-    signal = values[waiting.signal] if waiting.signal and waiting.signal in values else 0.0
-    latency = values.get("wakeup_latency", 0.0)
-    if not split:
-        signal = values.get("local_wakeup", signal)
-        latency = 0.0
+    signal_name = waiting.signal
+    if not split and "local_wakeup" in values:
+        signal_name = "local_wakeup"
+    signal = values[signal_name] if signal_name and signal_name in values else 0.0
+    latency = values.get("wakeup_latency", 0.0) if split else 0.0
     poll = values[waiting.poll] if waiting.poll else 0.0
     if policy == "sleep" and waiting.policy != "sleep":
         poll = values.get("sleep_call", poll)
@@ -286,6 +305,47 @@ def assemble(
             alternatives=alternatives,
         )  # fmt: skip
     return _placed(workload, application, backend, machine, choices, costs, pinning)
+
+
+class _Reading(dict[str, Any]):
+    """Costs that remember which of them were read."""
+
+    def __init__(self, costs: Mapping[str, Any]) -> None:
+        super().__init__(costs)
+        self.names: dict[str, None] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        self.names[key] = None
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            return default
+        return self[key]
+
+
+def constants_read(
+    workload: Workload,
+    application: Application,
+    backend: Backend,
+    machine: Machine,
+    choices: Choices,
+) -> tuple[str, ...]:
+    """Names of the machine's constants that go into a capture path.
+
+    Parameters
+    ----------
+    workload, application, backend, machine, choices
+        As for :func:`assemble`.
+
+    Returns
+    -------
+    tuple of str
+        In the order in which they are first needed.
+    """
+    costs = _Reading(machine.values())
+    assemble(workload, application, backend, machine, choices, costs)
+    return tuple(costs.names)
 
 
 def _placed(

@@ -131,7 +131,10 @@ def _variants(p: Prediction) -> list[tuple[str, float]]:
         try:
             mechanism = load_backend(backend) if backend else p.backend
             application = p.application if work is None else own_work(work, p.application.snaplen)
-            path = assemble(p.workload, application, mechanism, p.machine, choices)
+            other = {knob: None for knob in ("ring", "buffer") if knob not in mechanism.knobs}
+            path = assemble(
+                p.workload, application, mechanism, p.machine, replace(choices, **other)
+            )
             found.append((label, float(solve(path).captured)))
         except ValueError:
             return  # this machine has no numbers for that variant

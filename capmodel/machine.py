@@ -210,7 +210,9 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
     lengths = {len(sample) for sample in samples.values()}
     if len(lengths) > 1:
         raise damaged_file(
-            path, "posterior", f"samples of the base and its own differ in length: {sorted(lengths)}"
+            path,
+            "posterior",
+            f"samples of the base and its own differ in length: {sorted(lengths)}",
         )
     default_nic = raw.get("default_nic", base.default_nic if base else "")
     if default_nic and not any(key.startswith(f"nic.{default_nic}.") for key in constants):

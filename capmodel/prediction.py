@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from capmodel.application import Application
-from capmodel.assemble import Choices, assemble, known_totals, needed_primitives
+from capmodel.assemble import Choices, assemble, constants_read
 from capmodel.backend import Backend
 from capmodel.constant import Constant
 from capmodel.errors import unknown_choice
@@ -222,12 +222,10 @@ class Prediction:
     @property
     def constants(self) -> dict[str, Constant]:
         """The machine's constants that went into this prediction, by name."""
-        prefix = f"totals.{self.backend.name}."
-        totals = {k: c for k, c in self.machine.constants.items() if k.startswith(prefix)}
-        whole = known_totals(self.backend, self.machine)
-        names = needed_primitives(self.backend, self.application, whole)
-        used = {k: self.machine.constants[k] for k in names if k in self.machine.constants}
-        return {**totals, **used}
+        names = constants_read(
+            self.workload, self.application, self.backend, self.machine, self.choices
+        )
+        return {name: self.machine.constants[name] for name in names}
 
     def references(self) -> list[str]:
         """The works behind mechanism, application and costs, one line each.
@@ -321,10 +319,10 @@ class Prediction:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):  # before float: np.float64 is one
+        return value.tolist()
     if isinstance(value, (str, int, float, bool)) or value is None:
         return value
-    if isinstance(value, np.ndarray):
-        return value.tolist()
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     return str(value)

@@ -257,7 +257,7 @@ def packzip__bpf__loaded() -> bool:
         points(rate=GIGABIT, size=size, application=level)
         > points(rate=GIGABIT, size=size, application=level, backend="bpf")
         for size, level in ((256, "packzip:6"), (512, "packzip:9"))
-    )
+    ) and points(application="packzip:4") > points(application="packzip:4", backend="bpf")
 
 
 @finding

@@ -20,7 +20,10 @@ from capmodel.derivations import (
     environment,
     erlang_excess,
     finite_run,
+    gim1k,
     interrupts,
+    mg1k,
+    mm1k,
     on_off,
     poll,
     same_core,
@@ -44,18 +47,37 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "finite_run_loss_diffusion": finite_run.finite_run_loss_diffusion,
     "interrupts_per_packet_napi": interrupts.interrupts_per_packet_napi,
     "kappa_effective": unified.kappa_effective,
+    "loss_gim1k": gim1k.loss_gim1k,
+    "loss_md1k": mg1k.loss_md1k,
+    "loss_mg1k": mg1k.loss_md1k,
+    "loss_mm1k": mm1k.loss_mm1k,
     "loss_on_off_deterministic": on_off.loss_on_off_deterministic,
     "loss_on_off_fluid": on_off.loss_on_off_fluid,
     "mean_excess_erlang": erlang_excess.mean_excess_erlang,
     "mean_max_erlang": erlang_excess.mean_max_erlang,
+    "mean_occupancy_mg1k": mg1k.mean_occupancy_mg1k,
+    "mean_occupancy_mm1k": mm1k.mean_occupancy_mm1k,
+    "mean_sojourn_time_mg1k": mg1k.mean_sojourn_time_mg1k,
+    "mean_sojourn_time_mm1k": mm1k.mean_sojourn_time_mm1k,
+    "occupancy_mg1k": mg1k.occupancy_mg1k,
+    "occupancy_mm1k": mm1k.occupancy_mm1k,
     "optimal_consumer_cost": unified.optimal_consumer_cost,
     "packets_per_wakeup": unified.packets_per_wakeup,
     "poll_miss_probability": poll.poll_miss_probability,
     "same_core_carried_rate": same_core.same_core_carried_rate,
+    "sojourn_time_survival_mm1k": mm1k.sojourn_time_survival_mm1k,
     "wakeup_rate_saturated": unified.wakeup_rate_saturated,
 })  # fmt: skip
 
+_INVERSE = "An inverse found by search: the function it inverts is derived, and tested with it."
+
 EXEMPT: Mapping[str, str] = MappingProxyType({
+    "loss_mg1k_counts":
+        "The recursion of loss_mg1k for any counts; compared with the symbolic chain of "
+        "departures for small K in a test of its own.",
+    "occupancy_quantile_mg1k": _INVERSE,
+    "occupancy_quantile_mm1k": _INVERSE,
+    "sojourn_time_quantile_mm1k": _INVERSE,
     "loss_gg1k_diffusion":
         "A two-moment interpolation between the fluid limit and heavy traffic, not a solution of "
         "balance equations; its source and its measured error are in its docstring.",

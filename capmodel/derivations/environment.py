@@ -24,7 +24,7 @@ def share_same() -> sp.Expr:
 
 
 def environment_mean() -> sp.Expr:
-    """Mean of the quantity over time."""
+    """Mean over time: either value with the share of time that the consumer spends there."""
     p = share_same()
     return p * SAME + (1 - p) * SPLIT
 

@@ -60,10 +60,10 @@ def kummer_term(j: sp.Expr) -> sp.Expr:
 
 
 def mean_max_erlang() -> sp.Expr:
-    """:func:`mean_max` under the formula's argument names."""
+    """:func:`mean_max`: the constant where F is below it, else the mean of F."""
     return mean_max(MEAN, SHAPE, FLOOR)
 
 
 def mean_excess_erlang() -> sp.Expr:
-    """:func:`mean_excess` under the formula's argument names."""
+    """:func:`mean_excess`: a difference of two series, taken term by term."""
     return mean_excess(MEAN, SHAPE, FLOOR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import sympy as sp
 
@@ -32,6 +32,7 @@ LETTERS: Mapping[str, str] = {
     "off_time": "S",
     "offered_load": r"\rho",
     "offered_rate": r"\lambda",
+    "packets": "n",
     "peak_rate": "h",
     "poll_cost": "P",
     "read_cost": "p",
@@ -39,7 +40,9 @@ LETTERS: Mapping[str, str] = {
     "service": "t_c",
     "service_rate": r"\mu",
     "service_scv": "c_S^2",
+    "service_time": "c",
     "shape": "k",
+    "time": "t",
     "timeout": r"\tau",
     "wakeup_cost": "w",
     "wakeup_latency": "L",
@@ -54,6 +57,12 @@ def positive(name: str) -> sp.Symbol:
 def nonnegative(name: str) -> sp.Symbol:
     """As :func:`positive`, for a quantity that has a case of its own at 0."""
     return sp.Symbol(name, nonnegative=True)
+
+
+def by_capacity(value: Callable[[int], sp.Expr], levels: Iterable[int]) -> sp.Expr:
+    """A quantity that is derived for each small K, in the symbol ``capacity``."""
+    capacity = sp.Symbol("capacity", integer=True, positive=True)
+    return sp.Piecewise(*((value(k), sp.Eq(capacity, k)) for k in levels))
 
 
 def letters(expression: sp.Expr) -> dict[sp.Symbol, str]:

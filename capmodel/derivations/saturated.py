@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sympy as sp
 
 from capmodel.derivations.notation import positive
@@ -11,7 +13,6 @@ CONSUMER = positive("consumer_cost")
 WAKE = positive("wakeup_cost")
 LATENCY = positive("wakeup_latency")
 POLL = positive("poll_cost")
-OFFERED = positive("offered_load")
 
 _RHO = sp.Symbol("rho", positive=True)
 _B = sp.Symbol("b", integer=True, positive=True)
@@ -61,22 +62,29 @@ def _mean_over(ratio: sp.Expr, first: int, levels: int, services: list[sp.Expr])
     return total
 
 
-def cycle(levels: int) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+def cycle(
+    levels: int, costs: Mapping[sp.Symbol, sp.Expr] | None = None
+) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
     """Carried rate, wakeups and buffer drops for K = `levels`, by renewal-reward over a cycle.
 
     A cycle starts when the kernel's next delivery finds the consumer asleep (``c_k`` after it fell
     asleep), pays w, and lets it run after L. Deliveries during L are geometric, as are those
     during a poll; a poll that saw one is followed by another service of what is there. The kernel
-    always works: what it takes from the ring but is not carried was dropped.
+    always works: what it takes from the ring but is not carried was dropped. Numbers for some or
+    all of the `costs` keep the result short.
     """
-    ratio = CONSUMER / KERNEL
+    known = costs or {}
+    kernel, consumer, wake, latency, poll = (
+        symbol.subs(known) for symbol in (KERNEL, CONSUMER, WAKE, LATENCY, POLL)
+    )
+    ratio = consumer / kernel
     passages = [t.subs(_RHO, ratio) for t in services_down(levels)]
     services = [sp.Add(*passages[:b]) for b in range(levels + 1)]
-    delivered = LATENCY / (LATENCY + KERNEL)
-    seen = POLL / (POLL + KERNEL)
+    delivered = latency / (latency + kernel)
+    seen = poll / (poll + kernel)
     polls = 1 / (1 - seen)
     packets = _mean_over(delivered, 1, levels, services)
     packets += polls * _mean_over(seen, 0, levels, services)
-    length = WAKE + LATENCY + polls * POLL + packets * CONSUMER + KERNEL
+    length = wake + latency + polls * poll + packets * consumer + kernel
     rate, wakeups = packets / length, 1 / length
-    return rate, wakeups, (1 - wakeups * WAKE) / KERNEL - rate
+    return rate, wakeups, (1 - wakeups * wake) / kernel - rate

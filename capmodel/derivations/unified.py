@@ -64,7 +64,7 @@ def carried_rate_saturated() -> sp.Expr:
 
 
 def wakeup_rate_saturated() -> sp.Expr:
-    """Wakeups per second, regime by regime as :func:`carried_rate_saturated`."""
+    """Wakeups per second, in the regimes of :func:`carried_rate_saturated`; none in the last."""
     _, amortised = time_balances()
     several = sp.And(OFF > WAKE, OFF - WAKE > KERNEL - CONSUMER)
     return sp.Piecewise(

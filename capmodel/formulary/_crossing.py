@@ -27,7 +27,7 @@ _SINH = (1 / 24, -1 / 2880, 1 / 181440, -1 / 9676800)  # log(sinh(x/2)/(x/2)) in
 
 @dataclass(frozen=True)
 class Counts:
-    """Arrivals A in a service: P(A = 0), P(A > k), E(A - k)^+, and log z of sum P(A>k) z^k = P(A=0)."""
+    """Arrivals A in a service: P(A = 0), P(A > k), E(A - k)^+; tilt log z of the kernel."""
 
     none: float
     above: Array
@@ -39,8 +39,7 @@ class Counts:
         """Weights P(A > k) z^k / P(A = 0), which sum to 1 over k >= 1; index 0 included."""
         with np.errstate(divide="ignore", under="ignore"):
             power = np.log(self.above) + np.arange(self.above.size) * self.tilt
-            weights = np.exp(power - math.log(self.none))
-        return weights / weights[1:].sum() if weights[1:].any() else weights
+            return np.exp(power - math.log(self.none))
 
 
 def poisson_service(load: float) -> Counts:
@@ -83,7 +82,8 @@ def _poisson_tilt(load: float) -> float:
     def off(tilt: float) -> float:
         if abs(tilt) < 0.1:  # t/2 + log(sinh(t/2)/(t/2)): near load 1 relative accuracy counts
             q = tilt * tilt
-            return tilt / 2 + q * (_SINH[0] + q * (_SINH[1] + q * (_SINH[2] + q * _SINH[3]))) - target
+            series = _SINH[0] + q * (_SINH[1] + q * (_SINH[2] + q * _SINH[3]))
+            return tilt / 2 + q * series - target
         if tilt > 1.0:
             return tilt + math.log(-math.expm1(-tilt) / tilt) - target
         return math.log(math.expm1(tilt) / tilt) - target
@@ -101,6 +101,8 @@ def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
     kernel, tilt, last = counts.kernel, counts.tilt, capacity - 1
     length = kernel.size
     steps = min(last, max(4 * length, 128))
+    if steps < last:  # the rounding of the tilt must not look like a trend
+        kernel = kernel / max(kernel[1:].sum(), 1e-300)
     while True:
         tilted = _tilted(kernel, _padded(kernel * math.exp(tilt), steps), steps)
         recent = tilted[-length:]
@@ -150,7 +152,7 @@ def _tilted(kernel: Array, forcing: Array, steps: int) -> Array:
 
 
 def phase_sums(law: PhaseType, load: float, capacity: int) -> tuple[float, float]:
-    """(V, lost) per cycle of a plain queue with phase-type service of mean 1, up to a common factor."""
+    """(V, lost) per cycle of a plain queue, mean service 1, up to a common factor."""
     cut = _Cut(law, load)
     if capacity == 1:
         return 1.0, load
@@ -261,5 +263,5 @@ def _affine(step: Array, forcing: Array) -> Array:
     carry = np.zeros((blocks, size))
     for b in range(1, blocks):
         carry[b] = y[b - 1, -1] + carry[b - 1] @ powers[-1]
-    y += np.einsum("bi,wij->bwj", carry, powers)
-    return y.reshape(-1, size)[:rows]
+    spread = powers.transpose(1, 0, 2).reshape(size, width * size)
+    return (y.reshape(blocks, -1) + carry @ spread).reshape(-1, size)[:rows]

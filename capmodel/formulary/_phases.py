@@ -39,7 +39,9 @@ def phases_of(name: str, law: Law, mean: float = 1.0) -> PhaseType | None:
         return PhaseType.erlang(mean, int(parameter))
     if kind == "hyperexponential":
         if not (1.0 <= parameter < math.inf):
-            raise ValueError(f"{name} 'hyperexponential' needs a finite scv >= 1, not {parameter!r}")
+            raise ValueError(
+                f"{name} 'hyperexponential' needs a finite scv of at least 1, not {parameter!r}"
+            )
         # balanced means; the smaller weight is (1 - root)/2 without the subtraction
         root = math.sqrt((parameter - 1.0) / (parameter + 1.0))
         rare = 1.0 / ((parameter + 1.0) * (1.0 + root))

@@ -11,7 +11,8 @@ from capmodel.formulary._typing import Array
 _SMALL = 20
 _FACTORIAL = np.array([math.factorial(k) for k in range(_SMALL + 1)], dtype=np.float64)
 _SPREAD = 14.0  # standard deviations beyond which a Poisson count adds less than 1e-30
-_FLOOR = 80
+_FLOOR = 30
+_TAIL = 80
 
 
 def poisson_pmf(count: Array, mean: float) -> Array:
@@ -32,7 +33,7 @@ def poisson_pmf(count: Array, mean: float) -> Array:
 
 
 def _deviance(k: Array, mean: float) -> Array:
-    """k log(k/m) + m - k, by its series where the two are close."""
+    """Value of k log(k/m) + m - k, by its series where the two are close."""
     v = (k - mean) / (k + mean)
     near = np.abs(v) < 0.1
     w = np.where(near, v, 0.0)
@@ -50,9 +51,14 @@ def poisson_reach(mean: float) -> int:
     return math.ceil(mean + _SPREAD * math.sqrt(mean)) + _FLOOR
 
 
+def _beyond(mean: float) -> int:
+    """Counts beyond one that is at least `poisson_reach`, after which its own tail is complete."""
+    return _TAIL + math.ceil(4.0 * math.sqrt(mean))
+
+
 def poisson_counts(mean: float, length: int) -> tuple[Array, Array, Array]:
     """P(A = k), P(A > k) and E(A - k)^+ for k = 0 .. length - 1, as sums of positive terms."""
-    far = max(length, poisson_reach(mean)) + _FLOOR
+    far = max(length, poisson_reach(mean)) + _beyond(mean)
     equal = poisson_pmf(np.arange(far, dtype=np.float64), mean)
     above, excess = tails(equal)
     return equal[:length], above[:length], excess[:length]
@@ -71,5 +77,6 @@ def poisson_excess(mean: float, level: int) -> float:
         return 0.0
     # only the counts next to the level, or to the mean if that is higher, carry weight
     low = max(level + 1, math.floor(mean - _SPREAD * math.sqrt(mean)) - _FLOOR)
-    k = np.arange(low, max(level + 1, poisson_reach(mean)) + _FLOOR, dtype=np.float64)
+    high = max(level + 1, poisson_reach(mean)) + _beyond(mean)
+    k = np.arange(low, high, dtype=np.float64)
     return float(np.sum((k - level) * poisson_pmf(k, mean)))

@@ -39,7 +39,8 @@ def occupancy_mg1k(
 
     Notes
     -----
-    Exact; accuracy as :func:`~capmodel.formulary.loss_mg1k`. O(K) for each pair of load and capacity.
+    Exact; accuracy as :func:`~capmodel.formulary.loss_mg1k`. Work of order K for each pair of
+    load and capacity.
 
     Source: as :func:`~capmodel.formulary.loss_mg1k`.
 
@@ -115,8 +116,8 @@ def mean_sojourn_time_mg1k(
 
     Notes
     -----
-    Exact; accuracy as :func:`~capmodel.formulary.loss_mg1k`. The carried load is taken as the probability of a busy
-    server, so nothing cancels.
+    Exact; accuracy as :func:`~capmodel.formulary.loss_mg1k`. The carried load is taken as the
+    probability of a busy server, so nothing cancels.
 
     Source: J. D. C. Little, Operations Research 9 (1961).
 

@@ -6,7 +6,14 @@ import math
 
 import numpy as np
 
-from capmodel.formulary._checks import elementwise, load_of, not_negative, positive, probability, whole
+from capmodel.formulary._checks import (
+    elementwise,
+    load_of,
+    not_negative,
+    positive,
+    probability,
+    whole,
+)
 from capmodel.formulary._poisson import poisson_pmf
 from capmodel.formulary._typing import Array, ArrayLike
 from capmodel.formulary.mm1k import mean_occupancy_mm1k

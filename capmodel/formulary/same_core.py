@@ -98,8 +98,11 @@ def closed_loop_rate(
 
     Notes
     -----
-    Mean-value law for preemptive-resume priority (the stretch :math:`1/(1-\rho)` is exact for
-    Poisson floods); requests lost at a full ring and their timeouts are left out.
+    An upper bound: the stretch :math:`1/(1-\rho)` of the service itself is exact for a Poisson
+    flood under preemptive-resume priority, but the flood's backlog that a request finds is left
+    out, as are requests lost at a full ring and their timeouts. Too high by 2, 18 and 43 % at flood
+    loads 0.18, 0.63 and 0.9 when a transaction takes only a few flood packets' time; the longer
+    it takes, the closer.
 
     Source: busy periods of the higher class stretch the lower (Takagi, Queueing Analysis 1, 1991).
 

@@ -14,14 +14,14 @@ SIAM 1999, chapter 8 and 10 (cyclic and level reduction); the elimination is tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from capmodel.numerics.gth import Array, ginverse, stationary
 
 # Beyond this ratio of down to up the lower levels would underflow: the last level is all there is.
-_CLOSED = 1e-250
+_CLOSED = 1e-120
 
 
 @dataclass(frozen=True)
@@ -119,30 +119,52 @@ class _State:
     """The levels that are left; `low` and `high` belong to the first and the last of them.
 
     Excursions are entered from below only, so that eliminating a level changes where they lead
-    and nothing within them: `inside` is the inverse for one stay, the same in all steps. Weights
-    are those of the second level (plain names), their growth per level, and those at both ends.
+    and nothing within them: `inside` is the inverse for one stay, the same in all steps. What is
+    multiplied together lies side by side: `core` holds the rates up and down, the weights of the
+    second level and their growth per level; `exc` those up, into the core one level up, into the
+    core, and the weights.
     """
 
     count: int
-    up: Array
+    core: Array
     local: Array
-    down: Array
     low: Array
     high: Array
-    rise: Array
-    rise_core: Array  # from an excursion into the core one level up
-    join: Array
-    join_high: Array
+    exc: Array
     inside: Array
     inside_high: Array
-    core: Array
-    core_slope: Array
+    join_high: Array
     core_low: Array
     core_high: Array
-    exc: Array
-    exc_slope: Array
     exc_low: Array
     exc_high: Array
+
+    @property
+    def up(self) -> Array:
+        return self.core[..., : self.core.shape[-2]]
+
+    @property
+    def down(self) -> Array:
+        m = self.core.shape[-2]
+        return self.core[..., m : 2 * m]
+
+    @property
+    def weights(self) -> tuple[Array, Array]:
+        """Core weights of the second level, growth per level."""
+        return _two(self.core[..., 2 * self.core.shape[-2] :])
+
+    @property
+    def exc_parts(self) -> tuple[Array, Array, Array, Array, Array]:
+        """Rates up, into the core above, into the core; weights of the second level, growth."""
+        t, m = self.exc.shape[-2], self.core.shape[-2]
+        a, b = t + m, t + 2 * m
+        rise, above, join = self.exc[..., :t], self.exc[..., t:a], self.exc[..., a:b]
+        return rise, above, join, *_two(self.exc[..., b:])
+
+
+def _two(pair: Array) -> tuple[Array, Array]:
+    half = pair.shape[-1] // 2
+    return pair[..., :half], pair[..., half:]
 
 
 @dataclass(frozen=True)
@@ -233,17 +255,24 @@ def _begin(levels: Levels, weights: Weights) -> _State:
     one = levels.count == 1
     joined = join.sum(-1)
     inside_high = ginverse(top_stay, joined) if g else top_stay
+    q = core.shape[-1]
     return _State(
-        count=levels.count, up=levels.up, local=levels.local, down=levels.down,
-        low=levels.top if one else levels.local, high=levels.top,
-        rise=rise, rise_core=np.zeros_like(join), join=join, join_high=join,
+        count=levels.count,
+        core=_beside(batch, m, levels.up, levels.down, core + 2.0 * core_slope, core_slope),
+        local=levels.local, low=levels.top if one else levels.local, high=levels.top,
+        exc=_beside((*batch, g), t, rise, np.zeros_like(join), join,
+                    exc + 2.0 * exc_slope, exc_slope) if g else np.zeros((*batch, 0, t, t + 2 * (m + q))),
         inside=inside_high if one or not g else ginverse(stay, joined + rise.sum(-1)),
-        inside_high=inside_high,
-        core=core + 2.0 * core_slope, core_slope=core_slope,
+        inside_high=inside_high, join_high=join,
         core_low=core_high if one else core + core_slope, core_high=core_high,
-        exc=exc + 2.0 * exc_slope, exc_slope=exc_slope,
         exc_low=exc_high if one else exc + exc_slope, exc_high=exc_high,
     )  # fmt: skip
+
+
+def _beside(batch: tuple[int, ...], rows: int, *parts: Array) -> Array:
+    return np.concatenate(
+        [np.broadcast_to(part, (*batch, rows, part.shape[-1])) for part in parts], axis=-1
+    )
 
 
 def _with_mass(weight: Array, each: float = 1.0) -> Array:
@@ -258,60 +287,60 @@ def _groups(core: Array) -> Array:
 
 def _halve(s: _State) -> _State:
     """Eliminate levels 2, 4, ..., count - 1 of an odd number of levels."""
-    inverse = ginverse(s.local, s.up.sum(-1) + s.down.sum(-1))
-    up, down = inverse @ s.up, inverse @ s.down
-    turn_down, turn_up = s.up @ down, s.down @ up
-    flat, slope = inverse @ s.core, inverse @ s.core_slope
-    up_flat, up_slope = s.up @ flat, s.up @ slope
-    down_flat, down_slope = s.down @ flat, s.down @ slope
-    changed = {
-        "up": s.up @ up,
-        "local": s.local + turn_down + turn_up,
-        "down": s.down @ down,
-        "low": s.low + turn_down,
-        "high": s.high + turn_up,
-        "core": s.core + s.core_slope + up_flat + 2.0 * up_slope + down_flat,
-        "core_slope": 2.0 * (s.core_slope + up_slope + down_slope),
-        "core_low": s.core_low + up_flat,
-        "core_high": s.core_high + down_flat + (s.count - 3) * down_slope,
-    }
-    if s.rise.shape[-3]:
-        climb = s.rise @ s.inside
-        across = climb @ s.join + s.rise_core
-        exc_flat = climb @ s.exc + across @ _groups(flat)
-        exc_slope = climb @ s.exc_slope + across @ _groups(slope)
-        changed |= {
-            "rise": climb @ s.rise,
-            "rise_core": climb @ s.rise_core + across @ _groups(up),
-            "join": s.join + across @ _groups(down),
-            "exc": s.exc + s.exc_slope + exc_flat + 2.0 * exc_slope,
-            "exc_slope": 2.0 * (s.exc_slope + exc_slope),
-            "exc_low": s.exc_low + exc_flat,
-        }
-    return _State(**{**vars(s), **changed, "count": (s.count + 1) // 2})
+    m = s.local.shape[-1]
+    up, down = s.up, s.down
+    flat, slope = s.weights
+    through = ginverse(s.local, up.sum(-1) + down.sum(-1)) @ s.core
+    rising, falling = up @ through, down @ through
+    up_down, down_up = rising[..., m : 2 * m], falling[..., :m]
+    up_flat, up_slope = _two(rising[..., 2 * m :])
+    down_flat, down_slope = _two(falling[..., 2 * m :])
+    core = np.concatenate([
+        rising[..., :m], falling[..., m : 2 * m],
+        flat + slope + up_flat + 2.0 * up_slope + down_flat, 2.0 * (slope + up_slope + down_slope),
+    ], axis=-1)  # fmt: skip
+    exc, exc_low = s.exc, s.exc_low
+    if exc.shape[-3]:
+        rise, above, join, flat, slope = s.exc_parts
+        t = rise.shape[-2]
+        climbing = rise @ s.inside @ exc
+        across = climbing[..., t + m : t + 2 * m] + above
+        crossing = across @ _groups(through)
+        to_flat, to_slope = _two(climbing[..., t + 2 * m :] + crossing[..., 2 * m :])
+        exc = np.concatenate([
+            climbing[..., :t], climbing[..., t : t + m] + crossing[..., :m],
+            join + crossing[..., m : 2 * m],
+            flat + slope + to_flat + 2.0 * to_slope, 2.0 * (slope + to_slope),
+        ], axis=-1)  # fmt: skip
+        exc_low = exc_low + to_flat
+    return replace(
+        s, count=(s.count + 1) // 2, core=core, local=s.local + up_down + down_up,
+        low=s.low + up_down, high=s.high + down_up, core_low=s.core_low + up_flat,
+        core_high=s.core_high + down_flat + (s.count - 3) * down_slope, exc=exc, exc_low=exc_low,
+    )  # fmt: skip
 
 
 def _peel(s: _State) -> tuple[_State, _Raise]:
     """Eliminate the last level."""
-    inverse = ginverse(s.high, s.down.sum(-1))
+    down, last = s.down, s.count == 2
+    m = down.shape[-1]
+    flat, slope = s.weights
+    inverse = ginverse(s.high, down.sum(-1))
     above = s.up @ inverse
-    climb = s.rise @ s.inside_high
-    mixed = (climb @ s.join_high + s.rise_core) @ _groups(inverse)
-    last = s.count == 2
-    core = s.core_low if last else s.core + (s.count - 3) * s.core_slope
-    exc = s.exc_low if last else s.exc + (s.count - 3) * s.exc_slope
-    core = core + above @ s.core_high
-    exc = exc + climb @ s.exc_high + mixed @ _groups(s.core_high)
-    high = (s.low if last else s.local) + above @ s.down
-    changed = {
-        "high": high,
-        "join_high": s.join + mixed @ _groups(s.down),
-        "inside_high": s.inside,
-        "core_high": core,
-        "exc_high": exc,
-        "count": s.count - 1,
-    }
-    return _State(**{**vars(s), **changed}), _Raise(above, mixed, climb)
+    back = _beside(down.shape[:-2], m, down, s.core_high)
+    returning = above @ back
+    rise, into, join, exc_flat, exc_slope = s.exc_parts
+    climb = rise @ s.inside_high
+    mixed = (climb @ s.join_high + into) @ _groups(inverse)
+    crossing = mixed @ _groups(back)
+    core = s.core_low if last else flat + (s.count - 3) * slope
+    exc = s.exc_low if last else exc_flat + (s.count - 3) * exc_slope
+    return replace(
+        s, count=s.count - 1, high=(s.low if last else s.local) + returning[..., :m],
+        join_high=join + crossing[..., :m], inside_high=s.inside,
+        core_high=core + returning[..., m:],
+        exc_high=exc + climb @ s.exc_high + crossing[..., m:],
+    ), _Raise(above, mixed, climb)  # fmt: skip
 
 
 def _is_closed(s: _State) -> bool:
@@ -329,14 +358,12 @@ def _row(vector: Array) -> Array:
 def _closed(s: _State, boundary: Boundary, raised: list[_Raise]) -> QBDSolution:
     core = _row(stationary(s.high))
     sums = (core @ s.core_high)[..., 0, :]
-    exc = np.zeros((*core.shape[:-2], *s.rise.shape[-3:-1]))
+    exc = np.zeros((*core.shape[:-2], *s.exc.shape[-3:-1]))
     nothing = np.zeros((*core.shape[:-2], boundary.local.shape[-1]))
     return _scaled(nothing, 0.0 * core, 0.0 * exc, core, exc, sums, raised)
 
 
-def _finish(
-    s: _State, boundary: Boundary, weights: Weights, raised: list[_Raise]
-) -> QBDSolution:
+def _finish(s: _State, boundary: Boundary, weights: Weights, raised: list[_Raise]) -> QBDSolution:
     """One level and the boundary are left."""
     up, below = boundary.up, _with_mass(weights.boundary)
     started = None
@@ -347,7 +374,7 @@ def _finish(
     onward = up @ ginverse(s.high, boundary.down.sum(-1))
     bottom = _row(stationary(boundary.local + onward @ boundary.down))
     core = bottom @ onward
-    exc = np.zeros((*core.shape[:-2], *s.rise.shape[-3:-1]))
+    exc = np.zeros((*core.shape[:-2], *s.exc.shape[-3:-1]))
     if started is not None:
         exc = (bottom[..., None, :, :] @ started)[..., 0, :]
     sums = (bottom @ below + core @ s.core_high)[..., 0, :]

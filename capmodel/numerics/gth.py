@@ -86,19 +86,13 @@ def _inverse_by_loop(rates: Array, exits: Array) -> Array:
     work[..., :m] = rates
     work[..., m] = exits
     work[..., m + 1 :] = np.eye(m)
-    scales = []
     for k in range(m):
-        scale = 1.0 / work[..., k, k + 1 : m + 1].sum(-1)
-        scales.append(scale)
-        # the unit matrix has filled up to column k only
-        end = m + k + 2
-        pivot = work[..., k, k + 1 : end] * scale[..., None]
-        work[..., k, k + 1 : end] = pivot
-        work[..., k + 1 :, k + 1 : end] += work[..., k + 1 :, k, None] * pivot[..., None, :]
-    out = work[..., m + 1 :]
-    for k in range(m - 2, -1, -1):
-        out[..., k, :] += (work[..., k, None, k + 1 : m] @ out[..., k + 1 :, :])[..., 0, :]
-    return out
+        end = m + k + 2  # the unit matrix has filled up to column k only
+        pivot = work[..., k, k + 1 : end] / work[..., k, k + 1 : m + 1].sum(-1)[..., None]
+        work[..., k, k + 1 : end] = 0.0
+        work[..., k, k] = 1.0
+        work[..., k + 1 : end] += work[..., k, None] * pivot[..., None, :]
+    return work[..., m + 1 :]
 
 
 def gsolve(rates: Array, exits: Array, right: Array) -> Array:

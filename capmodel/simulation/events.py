@@ -367,8 +367,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     left[i] *= draw(rng, c.wait_law)
                 if measuring:
                     counts[POLLS] += 1
-            if core == i:
-                core, turn = -1, i + 1
+            if core == i and not SWITCH <= phase[i] < LOOK:
+                core, turn = -1, i + 1  # it gives the core away only to wait
 
         # the kernel between two pieces of work
         if kernel == IDLE:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.formulary.scheduling import environment_mean
+from capmodel.formulary.scheduling import environment_mean, environment_variance
 from capmodel.path import CapturePath
 from capmodel.simulation.costs import BLOCKS, Costs, Source, costs, plain, source
 from capmodel.simulation.tally import COUNTS, TIMES
@@ -45,6 +45,9 @@ class SimulationResult:
         the last has left (else a stretch of the steady state).
     packets : int
         Packets offered in one replication, after the warm-up.
+    moves_std : float
+        Standard deviation of the captured share of one run that a scheduler causes whose moves
+        were not simulated [-].
     notes : tuple of str
         What the reader has to know.
     """
@@ -58,6 +61,7 @@ class SimulationResult:
     seed: int
     whole_runs: bool
     packets: int
+    moves_std: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -114,6 +118,8 @@ def simulate(
     ------
     ValueError
         If an argument is out of range, or the path is one that is not simulated.
+    ImportError
+        If numba is not installed.
 
     Examples
     --------
@@ -128,6 +134,8 @@ def simulate(
         raise ValueError(f"packets must be at least 2 per replication, got {packets!r}")
     if waits_scv < 0.0:
         raise ValueError(f"waits_scv must not be negative, got {waits_scv!r}")
+    if importlib.util.find_spec("numba") is None:
+        raise ImportError(MISSING)
     reason = refusal(path)
     if reason is not None:
         raise ValueError(reason)
@@ -143,7 +151,7 @@ def simulate(
     samples = [quantities(plan, *run) for run in runs]
     totals = np.sum([counts for _, counts in runs], axis=0)
     table = {name: np.array([sample[name] for sample in samples]) for name in samples[0]}
-    std = {name: float(np.std(values, ddof=1)) for name, values in table.items()}
+    std = {name: _deviation(values) for name, values in table.items()}
     factor = _student(replications - 1) / math.sqrt(replications)
     return SimulationResult(
         path=path,
@@ -178,6 +186,11 @@ def refusal(path: CapturePath) -> str | None:
         if not np.all(np.isfinite(np.asarray(value, dtype=np.float64))):
             return f"the simulation needs a finite {name}, got {value!r}"
     return next((why for why in map(refusal, path.alternatives) if why is not None), None)
+
+
+def _deviation(values: Floats) -> float:
+    """Standard deviation; infinite where a replication had nothing to average."""
+    return float(np.std(values, ddof=1)) if np.all(np.isfinite(values)) else math.inf
 
 
 def _student(degrees: int) -> float:
@@ -259,7 +272,7 @@ def _replicate(plan: _Plan, rng: np.random.Generator) -> tuple[Floats, npt.NDArr
     return times, counts
 
 
-def quantities(plan: Any, times: Floats, counts: npt.NDArray[np.int64]) -> dict[str, float]:
+def quantities(plan: _Plan, times: Floats, counts: npt.NDArray[np.int64]) -> dict[str, float]:
     """Rates, shares and occupancies of one replication."""
     t = dict(zip(TIMES, times.tolist(), strict=True))
     k = dict(zip(COUNTS, counts.tolist(), strict=True))
@@ -290,7 +303,7 @@ def quantities(plan: Any, times: Floats, counts: npt.NDArray[np.int64]) -> dict[
             ("consumer", "switches"),
         )
     }  # fmt: skip
-    for cores in (("kernel", "consumer"),) if plan.places[0].same else (("kernel",), ("consumer",)):
+    for cores in (("kernel", "consumer"),) if plan.places[1].same else (("kernel",), ("consumer",)):
         # work that begins within the time that is looked at may end after it: at most all of it
         names = [name for name in shares if name.split(".")[0] in cores]
         used = sum(shares[name] for name in names)
@@ -327,6 +340,14 @@ def _mixture(
         seed=seed,
         whole_runs=False,
         packets=same.packets + split.packets,
+        moves_std=math.sqrt(
+            float(
+                environment_variance(
+                    same.mean["captured"], split.mean["captured"], leave_same, leave_split,
+                    path.arrivals.duration,
+                )
+            )
+        ),
         notes=(
             "the scheduler moves too seldom to be simulated as it moves: the two placements were "
             "simulated by themselves and weighted by the time spent in each",

@@ -19,7 +19,17 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 State = tuple[
-    Integers, Floats, Floats, Floats, Integers, Flags, Integers, Integers, Floats, Integers, Integers
+    Integers,
+    Floats,
+    Floats,
+    Floats,
+    Integers,
+    Flags,
+    Integers,
+    Integers,
+    Floats,
+    Integers,
+    Integers,
 ]
 
 

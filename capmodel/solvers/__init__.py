@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from capmodel.errors import unknown_choice
 from capmodel.path import CapturePath
 from capmodel.results import Solution
-from capmodel.solvers import closed_form
+from capmodel.solvers import closed_form, simulation
 
 __all__ = ["SOLVERS", "Solver", "select", "solve"]
 
@@ -27,7 +27,8 @@ class Solver:
 
 
 SOLVERS: dict[str, Solver] = {
-    module.NAME: Solver(module.NAME, module.accepts, module.solve) for module in (closed_form,)
+    module.NAME: Solver(module.NAME, module.accepts, module.solve)
+    for module in (closed_form, simulation)
 }
 
 

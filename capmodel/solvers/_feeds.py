@@ -145,7 +145,9 @@ def _counts(
     a = len(arrivals.rates)
     full = np.kron(content == ring, arrivals.rates)
     begun = np.kron(starts, arrivals.rates)
-    plain = [np.repeat(np.asarray(x, dtype=np.float64), a) for x in (content, busy, interrupting, idle)]
+    plain = [
+        np.repeat(np.asarray(x, dtype=np.float64), a) for x in (content, busy, interrupting, idle)
+    ]
     return np.stack([plain[0], full, plain[1], plain[2], plain[3], begun], axis=-1)
 
 

@@ -3,55 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from capmodel.numerics.gth import Array
 
-_TOLERANCE = 1e-9
+Result = TypeVar("Result")
+
+_TOLERANCE = 1e-5  # of the last step; the point it leads to is closer by the map's contraction
 _MOST_STEPS = 60
-_MEMORY = 3
-_FARTHEST = 5.0  # longest step in any coordinate
+_MERGED = 1e-3  # starts that have come so close lead to the same point
+_FARTHEST = 2.0  # most that the secant changes any coordinate
 
 
-def fixed_points(step: Callable[[Array], Array], starts: Array, least: float) -> tuple[Array, int]:
-    """Points x with step(x) = x that the starts lead to, in their order; and the steps taken.
+def fixed_points(
+    step: Callable[[Array], tuple[Array, Result]], starts: Array, least: float
+) -> tuple[list[tuple[Result, int]], int]:
+    """Fixed points that the starts lead to, in the order of the starts, and how many starts failed.
 
-    `step` maps a stack of points to a stack of points. Coordinates below `least` count as equal.
-    Starts that do not converge are left out.
+    `step` maps a stack of points to a stack of points and anything else that it found on the way;
+    of the latter the last is returned, with the position of the fixed point in its stack.
+    Coordinates below `least` count as equal.
     """
     points = np.array(starts, dtype=np.float64)
-    size, dimension = points.shape
-    settled = np.zeros(size, dtype=bool)
-    differences: list[tuple[Array, Array]] = []  # of points, of residuals
-    previous: tuple[Array, Array] | None = None
-    taken = 0
+    before: tuple[Array, Array] | None = None  # points and residuals one step ago
+    found: list[tuple[int, Result, int]] = []
+    names = np.arange(len(points))
     for _ in range(_MOST_STEPS):
-        image = step(points)
-        taken += 1
-        residual = image - points
-        effective = np.maximum(image, least) - np.maximum(points, least)
-        settled = np.abs(effective).max(-1) < _TOLERANCE
-        if np.all(settled):
+        image, result = step(points)
+        residual = np.maximum(image, least) - np.maximum(points, least)
+        settled = np.abs(residual).max(-1) < _TOLERANCE
+        found += [(int(names[i]), result, int(i)) for i in np.flatnonzero(settled)]
+        keep = ~settled & _first_of_its_kind(image, residual)
+        if not np.any(keep):
+            names = names[:0]
             break
-        if previous is not None:
-            differences.append((points - previous[0], residual - previous[1]))
-            differences = differences[-_MEMORY:]
-        previous = points, residual
-        points = _next(points, image, residual, differences)
-    return points[settled], taken
+        following = image if before is None else _accelerated(points, residual, before)
+        names, before = names[keep], (points[keep], residual[keep])
+        points = following[keep]
+    found.sort(key=lambda entry: entry[0])
+    return [(result, i) for _, result, i in found], len(names)
 
 
-def _next(
-    points: Array, image: Array, residual: Array, differences: list[tuple[Array, Array]]
-) -> Array:
-    new = image
-    if differences:
-        moved = np.stack([d[0] for d in differences], axis=-1)
-        changed = np.stack([d[1] for d in differences], axis=-1)
-        square = changed.swapaxes(-1, -2) @ changed
-        trace = np.trace(square, axis1=-2, axis2=-1)[..., None, None]
-        square = square + (1e-12 * trace + 1e-300) * np.eye(square.shape[-1])
-        weights = np.linalg.solve(square, changed.swapaxes(-1, -2) @ residual[..., None])
-        new = image - ((moved + changed) @ weights)[..., 0]
-    return points + np.clip(new - points, -_FARTHEST, _FARTHEST)
+def _first_of_its_kind(points: Array, residual: Array) -> npt.NDArray[np.bool_]:
+    """Whether no earlier point is on the way to the same place: close by, and closer than moving."""
+    near = np.abs(points[:, None] - points).max(-1) < _MERGED
+    calm = np.abs(residual).max(-1) < 0.1
+    same = near & calm[:, None] & calm
+    return ~np.tril(same, -1).any(-1)
+
+
+def _accelerated(points: Array, residual: Array, before: tuple[Array, Array]) -> Array:
+    """Secant step along the last change of the residual (Anderson's method of depth one)."""
+    moved, changed = points - before[0], residual - before[1]
+    length = (changed * changed).sum(-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = (changed * residual).sum(-1, keepdims=True) / length
+    # where the residual hardly changes there is nothing to learn from it
+    weight = np.where(np.abs(weight) < 2.0, weight, 0.0)
+    return points + residual - np.clip(weight * (moved + changed), -_FARTHEST, _FARTHEST)

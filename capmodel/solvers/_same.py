@@ -80,11 +80,20 @@ def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
         poll = np.asarray(wakeup.poll_cost, dtype=np.float64)
         return _Waits(lost, closed * asleep, np.ones_like(lost), poll, 1.0)
     every = _inverse(taken)
-    away = vacation(wakeup, every, np.minimum(work, every), scv)
-    turn = cycle(every, np.minimum(work, every * (1 - 1e-12)), away, path.buffer.capacity, False)
+    away = vacation(wakeup, every, np.minimum(work, every))
+    behind = np.minimum(work, every * (1.0 - 1e-12))
+    turn = cycle(every, behind, away, path.buffer.capacity, scv, False)
     missed = turn.lost_time * turn.cycles * taken
     lost = missed * _inverse(turn.carried + missed)
-    return _Waits(lost, turn.cycles, np.asarray(away.polls), np.asarray(away.busy), away.wakes)
+    cycles = turn.cycles
+    if away.wakes:
+        # the kernel goes first: what came while it was busy is one batch, so there is one wakeup
+        # per busy period of the core: every packet's own for regular arrivals, and for Poisson
+        # ones as many as find the core idle
+        busy = np.minimum(taken * (path.kernel.cost + path.consumer.cost), 1.0)
+        mix = np.clip(path.arrivals.scv, 0.0, 1.0)
+        cycles = np.minimum(taken * (1.0 - mix * busy) / away.least, taken)
+    return _Waits(lost, cycles, turn.polls, turn.busy, away.wakes)
 
 
 def _outcome(
@@ -96,7 +105,8 @@ def _outcome(
     ring, capacity = asarrays(kernel.ring, path.buffer.capacity)
     buffer_drops, carried = taken * lost, taken * (1.0 - lost)
     used = carried * (kernel.cost + work) + buffer_drops * kernel.drop_cost
-    overload = np.minimum(offered, load.cap) * (kernel.cost + work) > 1.0
+    needed = np.minimum(offered, load.cap) * (kernel.cost + work)
+    overload = needed > 1.0
     slack = np.maximum(1.0 - used, 0.0)
     interrupts = load.interrupts(np.minimum(offered, load.cap), taken, used * _inverse(taken))
     interrupts = np.minimum(interrupts, _affordable(slack, kernel.driver.interrupt_cost))
@@ -117,7 +127,7 @@ def _outcome(
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
-        overload_drops=zero if direct else duty * np.where(overload, buffer_drops, 0.0),
+        overload_drops=zero if direct else np.where(duty * needed > 1.0, duty * buffer_drops, 0.0),
         wakeup_rate=duty * cycles * waits.wakes,
         poll_rate=duty * cycles * waits.polls,
         interrupt_rate=duty * interrupts,

@@ -134,7 +134,9 @@ def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
     """Solve the chain of one feed (or of a stack of feeds) and one sleeping consumer."""
     r = feed.moves.shape[-1]
     service, m = consumer.service, consumer.service.order
-    delays = [time for time in (consumer.poll, consumer.latency) if time > 0.0 and not consumer.spins]
+    delays = [
+        time for time in (consumer.poll, consumer.latency) if time > 0.0 and not consumer.spins
+    ]
     alone = _phases_alone(feed.serves, service.rates)
     up = _with_phases(feed.delivers, m)
     levels = Levels(
@@ -224,7 +226,9 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
         return weight
 
     def away(weight: Array) -> Array | None:
-        names = [name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there]
+        names = [
+            name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there
+        ]
         if not names:
             return None
         weight = np.stack([weight] * len(names), axis=-3)
@@ -262,7 +266,8 @@ def _flows(feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom
     else:
         falling = emptied[..., 0, bottom.waiting]
     full = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
-    full = full + solution.last_excursions.sum(-2)
+    if bottom.rates.depart is not None:
+        full = full + solution.last_excursions.sum(-2)
 
     def average(share: Array, counts: Array) -> Array:
         return (share[..., None, :] @ counts)[..., 0, :]

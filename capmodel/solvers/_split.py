@@ -61,6 +61,8 @@ def solve_split(path: CapturePath) -> Outcome:
 
     duty = _duty(path)
     cycles = stage.cycles * np.where(overload, 0.0, 1.0 - consumer_loss)
+    # nobody waits more often than the consumers' core has time to
+    cycles = np.minimum(cycles, _affordable(np.maximum(1.0 - carried * work, 0.0), stage.busy))
     accepted, dropped = carried, overflow + consumer_drops
     packets_time, drops_time = accepted * cost, dropped * drop_cost
     overhead_time = cycles * stage.overhead
@@ -75,7 +77,10 @@ def solve_split(path: CapturePath) -> Outcome:
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
-        overload_drops=zero if direct else duty * np.where(overload, buffer_drops, consumer_drops),
+        # only an overload that lasts fills a buffer once; bursts fill it again and again
+        overload_drops=zero
+        if direct
+        else np.where(duty * taken * work >= 1.0, duty * buffer_drops, 0.0),
         wakeup_rate=duty * cycles * stage.wakes,
         poll_rate=duty * cycles * stage.polls,
         interrupt_rate=duty * interrupts,
@@ -147,13 +152,22 @@ def _cycle_stage(
     path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
 ) -> _Stage:
     wakeup, capacity = path.wakeup, np.asarray(path.buffer.capacity, dtype=np.float64)
+    kernel_scv = np.asarray(path.kernel.scv, dtype=np.float64)
     every = _inverse(offered)
     infinite = cost <= 0.0
-    kernel_scv = np.asarray(path.kernel.scv, dtype=np.float64)
-    free = vacation(wakeup, every, np.minimum(work, every), scv)
-    tied = vacation(wakeup, cost, np.minimum(work, cost), kernel_scv)
-    slow = cycle(every, np.minimum(work, every * (1 - 1e-12)), free, capacity, False)
-    fast = cycle(cost, np.minimum(work, cost * (1 - 1e-12)), tied, capacity, True)
+    # a kernel that costs nothing is never saturated: its cycle is not used, but must be finite
+    paid = np.where(infinite, every, cost)
+    residual = 0.5 * (1.0 + kernel_scv) * cost
+    free = vacation(wakeup, every, np.minimum(work, every))
+    tied = vacation(wakeup, paid, np.minimum(work, paid), residual)
+    behind = np.minimum(work, every * (1.0 - 1e-12))
+    slow = cycle(every, behind, free, capacity, scv, False)
+    if np.any(kernel_scv != path.arrivals.scv):
+        # a kernel busy with wakeups passes its own rhythm on, not only that of the arrivals
+        loaded = offered * cost + slow.cycles * free.overhead
+        scv = departure_scv(loaded, np.asarray(path.arrivals.scv, dtype=np.float64), kernel_scv)
+        slow = cycle(every, behind, free, capacity, scv, False)
+    fast = cycle(paid, np.minimum(work, paid * (1 - 1e-12)), tied, capacity, kernel_scv, True)
 
     bound = (work >= every) & (work >= cost)  # the consumer never catches up
     kernel_first = (work < cost) & ((fast.carried < slow.carried) | (every <= cost)) & ~infinite
@@ -180,9 +194,9 @@ def _cycle_stage(
         share_lost=share,
         cycles=choose(fast.cycles, slow.cycles),
         wakes=free.wakes,
-        polls=choose(tied.polls, free.polls),
+        polls=choose(fast.polls, slow.polls),
         overhead=choose(tied.overhead, free.overhead),
-        busy=choose(tied.busy, free.busy),
+        busy=choose(fast.busy, slow.busy),
         peak=peak,
         away=choose(tied.off, free.off),
     )
@@ -194,8 +208,10 @@ def _shared_stage(
     """Several processes on the consumer core, each woken by itself (mean field)."""
     wakeup, consumer = path.wakeup, path.consumer
     each, processes = asarrays(consumer.cost, consumer.processes)
-    away = vacation(wakeup, cost, np.minimum(each, cost), np.asarray(path.kernel.scv))
-    idle = away.off - wakeup.cost - wakeup.latency
+    residual = 0.5 * (1.0 + np.asarray(path.kernel.scv, dtype=np.float64)) * cost
+    away = vacation(wakeup, cost, np.minimum(each, cost), residual)
+    # the gap before the waking packet is the mean field's own; what is held back is ours
+    idle = away.off - wakeup.cost - wakeup.latency - cost
     switch = wakeup.poll_cost + wakeup.switch_cost
 
     def at(rate: Array) -> tuple[Array, Array]:

@@ -9,7 +9,6 @@ and buffers may have any size.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ ACCURACY = (
     "decomposition: carried rate within 0.1 % on average and 2.5 % at worst of the exact chain "
     "with the same service distributions (ring and buffer of 32 packets or more)"
 )
-STARTS = (1.0, 1e-1, 1e-3, 1e-8)  # rates of falling asleep to begin with, in packets' worth of time
+STARTS = (1.0, 1e-2, 1e-8)  # rates of falling asleep to begin with, times the kernel cost
 NEVER = 1e-100  # a consumer that never sleeps
 SAME = 1e-6  # carried rates closer than this are the same solution
 
@@ -64,8 +63,8 @@ class _Stages:
     rate: float
     full_pace: float
 
-    def step(self, logs: Array) -> tuple[Array, dict[str, Array], Flows]:
-        """Next logarithms of (rate asleep when idle, when busy, mean pace); ring, buffer."""
+    def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
+        """Next logarithms of (rate asleep when idle, when busy, mean pace); ring and buffer."""
         idle, busy, pace = np.exp(logs).T
         ring = self.ring.solve(idle, busy, pace)
         flows = solve_sleeper(self._feed(ring), self.consumer, self.capacity)
@@ -74,10 +73,12 @@ class _Stages:
         paced = (flows.full[..., 1:] * self.kernel.paced).sum(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             rates = np.where(awake > 0.0, asleep / awake, 0.0)
+            # what never happens may have any rate: that of the other state
+            rates = np.where(awake > 0.0, rates, rates[..., ::-1])
             share = np.where(awake[..., 1] > 0.0, paced / awake[..., 1], 0.0)
         pace = 1.0 - share + share * self.full_pace
         following = np.concatenate([np.maximum(rates, NEVER), pace[..., None]], axis=-1)
-        return np.log(following), ring, flows
+        return np.log(following), (ring, flows)
 
     def _feed(self, ring: dict[str, Array]) -> Feed:
         """The kernel as the buffer meets it: idle, or in a phase of its service."""
@@ -158,25 +159,22 @@ def solve(path: CapturePath) -> Solution:
     )  # fmt: skip
     starts = np.log([[start / kernel.cost] * 2 + [1.0] for start in STARTS])
     least = np.log(1e-9 / float(kernel.cost))
-    points, steps = fixed_points(lambda logs: stages.step(logs)[0], starts, least)
-    if len(points) == 0:
-        raise ArithmeticError(f"decomposition: no start of {len(STARTS)} converged")
-    _, ring, flows = stages.step(points)
-    carried = path.arrivals.rate * (1.0 - ring["full"]) * (flows.carried / flows.delivered)
-    first = _distinct(carried)
-    found = [_found(path, i, ring, flows) for i in first]
+    points, failed = fixed_points(stages.step, starts, least)
+    if not points:
+        raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")
+    found = _distinct([_found(path, i, ring, flows) for (ring, flows), i in points])
     return exact.dressed(
         path, found[0], solver=NAME, is_exact=False, accuracy=ACCURACY,
-        notes=_notes([one["carried"] for one in found], len(STARTS) - len(points)),
+        notes=_notes([one["carried"] for one in found], failed),
     )  # fmt: skip
 
 
-def _distinct(carried: Array) -> list[int]:
-    """Index of the first of every group of equal solutions."""
-    chosen: list[int] = []
-    for i, rate in enumerate(carried):
-        if all(abs(rate - carried[j]) > SAME * rate for j in chosen):
-            chosen.append(i)
+def _distinct(found: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The first of every group of equal solutions."""
+    chosen: list[dict[str, float]] = []
+    for one in found:
+        if all(abs(one["carried"] - other["carried"]) > SAME * one["carried"] for other in chosen):
+            chosen.append(one)
     return chosen
 
 
@@ -184,7 +182,9 @@ def _notes(carried: list[float], failed: int) -> tuple[str, ...]:
     notes = []
     if len(carried) > 1:
         listed = ", ".join(f"{rate:.6g}" for rate in carried)
-        notes.append(f"{len(carried)} fixed points: carried {listed} per second; the first is given")
+        notes.append(
+            f"{len(carried)} fixed points: carried {listed} per second; the first is given"
+        )
     if failed:
         notes.append(f"{failed} of {len(STARTS)} starts did not converge")
     return tuple(notes)
@@ -222,5 +222,3 @@ def _found(path: CapturePath, i: int, ring: dict[str, Array], flows: Flows) -> d
         "in_ring": float(ring["in_ring"][i]), "in_buffer": float(flows.in_buffer[i]),
     }  # fmt: skip
 
-
-Any  # keeps the import honest until the types need it

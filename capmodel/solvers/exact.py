@@ -207,9 +207,7 @@ def _split(path: CapturePath) -> dict[str, float]:
             float(path.arrivals.rate), ring, _kernel(path), _consumer(path), capacity,
             full_pace=full, empty_pace=empty,
         )  # fmt: skip
-    feed = tandem_feed(
-        source(path.arrivals), ring, _kernel(path), full_pace=full, empty_pace=empty
-    )
+    feed = tandem_feed(source(path.arrivals), ring, _kernel(path), full_pace=full, empty_pace=empty)
     return _named(solve_sleeper(feed, _consumer(path), capacity))
 
 
