@@ -6,6 +6,7 @@ check is met. The same evaluator serves the command line, the tests and the cali
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from capmodel.api import predict
 from capmodel.application import load_application
 from capmodel.catalogue import expect, names, read_toml
 from capmodel.data_files import data_folder
@@ -25,6 +27,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {"words": dict, "defaults": dict, "cl
 _CLAIM: dict[str, type | tuple[type, ...]] = {
     "id": str, "section": str, "finding": str, "scenario": dict, "check": list,
 }  # fmt: skip
+_ARGUMENTS = tuple(inspect.signature(predict).parameters)
 _LOG = re.compile(r"log\(\s*([0-9.e+-]+)\s*,\s*([0-9.e+-]+)\s*,\s*([0-9]+)\s*\)")
 _POINTS = 100.0
 
@@ -80,13 +83,17 @@ def load_claims(path: Path | None = None) -> tuple[Claim, ...]:
     raw = read_toml(file)
     expect(raw, _TOP, file, "claims")
     defaults = raw.get("defaults", {})
-    claims = []
+    claims: list[Claim] = []
     for entry in raw.get("claim", []):
         where = f"claim {entry.get('id', '?')}"
         expect(entry, _CLAIM, file, where)
         for key in _CLAIM:
             if key not in entry:
                 raise damaged_file(file, f"{where}.{key}", "missing")
+        if not entry["check"]:
+            raise damaged_file(file, f"{where}.check", "must not be empty")
+        if any(entry["id"] == claim.id for claim in claims):
+            raise damaged_file(file, f"{where}.id", "stands twice")
         scenarios = {
             name: _setting({**defaults, **table}, file, f"{where}.scenario.{name}")
             for name, table in entry["scenario"].items()
@@ -103,6 +110,9 @@ def _setting(table: dict[str, Any], file: Path, where: str) -> Setting:
     sweep = table.pop("sweep", {})
     if len(sweep) > 1:
         raise damaged_file(file, where, "a sweep has one argument")
+    for name in (*table, *sweep):
+        if name not in _ARGUMENTS:
+            raise damaged_file(file, where, f"predict has no argument {name}")
     for name, values in sweep.items():
         return Setting(table, name, _series(name, values, file, where))
     return Setting(table)
@@ -110,8 +120,10 @@ def _setting(table: dict[str, Any], file: Path, where: str) -> Setting:
 
 def _series(name: str, values: Any, file: Path, where: str) -> tuple[Any, ...]:
     if isinstance(values, list):
+        if not values:
+            raise damaged_file(file, where, "a sweep needs a value")
         return tuple(values)
-    match = _LOG.fullmatch(values)
+    match = _LOG.fullmatch(str(values))
     if match:
         low, high, count = float(match[1]), float(match[2]), int(match[3])
         return tuple(np.geomspace(low, high, count).tolist())
@@ -132,6 +144,14 @@ def _known_check(
         raise damaged_file(
             file, where, f"check {check.get('kind')!r} is not one of {', '.join(CHECKS)}"
         )
+    kind = check["kind"]
+    needed, optional = _KEYS[kind]
+    for key in needed:
+        if key not in check:
+            raise damaged_file(file, where, f"check {kind!r} needs {key!r}")
+    for key in check:
+        if key not in ("kind", *needed, *optional):
+            raise damaged_file(file, where, f"check {kind!r} has no {key!r}")
     for key in _NAMES_SCENARIOS:
         named = check.get(key, [])
         for name in [named] if isinstance(named, str) else named:
@@ -143,6 +163,29 @@ _NAMES_SCENARIOS = (
     "of", "more", "than", "left", "right", "without", "with", "ahead", "other", "others", "until",
     "under", "wide", "narrow",
 )  # fmt: skip
+
+# kind of check -> keys that it needs, keys that it may have
+_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "more": (("more", "than"), ("least", "most", "quantity")),
+    "within": (("of", "points"), ()),
+    "at_least": (("of", "value"), ()),
+    "below": (("of", "value"), ()),
+    "no_gain": (("of", "points"), ()),
+    "never_rises": (("of", "points"), ("quantity",)),
+    "peak_inside": (("of",), ()),
+    "falls": (("of", "quantity"), ()),
+    "falls_more": (("left", "right"), ("least",)),
+    "removes": (("without", "with", "share"), ()),
+    "leads_first": (("ahead", "other"), ()),
+    "not_above_best": (("of", "others"), ()),
+    "dominates": (("of", "stage", "factor"), ()),
+    "under": (("of", "quantity", "value"), ()),
+    "loss_when_slow": (("of",), ()),
+    "flat_to_peak": (("of", "until", "under", "points"), ()),
+    "longest_moves": (("of", "other"), ()),
+    "gap_shrinks": (("wide", "narrow"), ()),
+    "near": (("of", "value", "points"), ()),
+}
 
 
 class _Case:

@@ -138,15 +138,26 @@ def comparisons(data_set: str, folder: str = "published") -> tuple[Comparison, .
         for key in ("rows", "predict", "model_error"):
             if key not in case:
                 raise damaged_file(path, f"{where}.{key}", "missing")
+        if case["model_error"] < 0.0:
+            raise damaged_file(path, f"{where}.model_error", "must not be negative")
+        if "machine" not in case["predict"]:
+            raise damaged_file(path, f"{where}.predict", "names no machine")
         name = case.get("quantity", "")
         if "formula" in case:
             if case["formula"] not in formulary.__all__:
                 raise damaged_file(path, f"{where}.formula", f"no formula {case['formula']!r}")
         else:
-            quantity(name)
+            try:
+                quantity(name)
+            except ValueError as error:
+                raise damaged_file(path, f"{where}.quantity", str(error)) from None
         chosen = [row for row in rows if _matches(row, case["rows"])]
         if not chosen:
             raise damaged_file(path, f"{where}.rows", "matches no row")
+        for source in case.get("columns", {}).values():
+            column = source.partition("+")[0]
+            if column not in chosen[0].conditions:
+                raise damaged_file(path, f"{where}.columns", f"there is no condition {column!r}")
         for row in chosen:
             setting = _setting(case["predict"], case.get("columns", {}), row)
             reference = (

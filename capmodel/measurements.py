@@ -110,7 +110,8 @@ def read_rows(path: Path) -> tuple[Measurement, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            table = list(reader)
+            # a line number per row: rows may be blank or hold a field over several lines
+            table = [(reader.line_num, row) for row in reader]
             header = reader.fieldnames or []
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise damaged_file(path, "file", str(error)) from None
@@ -118,12 +119,11 @@ def read_rows(path: Path) -> tuple[Measurement, ...]:
         if name not in header:
             raise damaged_file(path, "line 1", f"column {name!r} is missing")
     rows: list[Measurement] = []
-    for number, row in enumerate(table, start=2):
-        rows.append(_row(row, path, f"line {number}"))
-    identifiers = [row.id for row in rows]
-    for number, identifier in enumerate(identifiers, start=2):
-        if identifier in identifiers[: number - 2]:
-            raise damaged_file(path, f"line {number}", f"id {identifier!r} stands twice")
+    for number, row in table:
+        found = _row(row, path, f"line {number}")
+        if any(found.id == other.id for other in rows):
+            raise damaged_file(path, f"line {number}", f"id {found.id!r} stands twice")
+        rows.append(found)
     return tuple(rows)
 
 

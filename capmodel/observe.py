@@ -53,8 +53,10 @@ def _consumer_share(solution: Solution) -> Any:
     return shared["consumer packets"] if shared else solution.core_time["consumer"]["packets"]
 
 
-def _batch(solution: Solution) -> Any:
-    return np.asarray(solution.carried_rate) / np.maximum(solution.interrupt_rate, 1e-300)
+def _kernel_utilisation(solution: Solution) -> Any:
+    if "kernel" not in solution.utilisation:
+        raise ValueError("kernel_utilisation needs a kernel on a core of its own (pinning split)")
+    return solution.utilisation["kernel"]
 
 
 QUANTITIES: dict[str, Callable[[Solution], Any]] = {
@@ -69,7 +71,7 @@ QUANTITIES: dict[str, Callable[[Solution], Any]] = {
     "consumer_share": _consumer_share,
     "interrupts_per_packet": lambda s: s.interrupt_rate / np.maximum(s.carried_rate, 1e-300),
     "kernel_rate": lambda s: s.offered_rate - s.drops["ring"],
-    "kernel_utilisation": lambda s: s.utilisation["kernel"],
+    "kernel_utilisation": _kernel_utilisation,
     "consumer_load": lambda s: s.offered_rate * (s.path.consumer.cost * s.path.consumer.processes),
 }
 

@@ -23,6 +23,8 @@ from capmodel.results import REGIMES, Solution
 from capmodel.workload import Workload
 
 INTERVAL_LEVEL = 0.9
+SAMPLE_SOLVER = "closed_form"  # the one that takes a whole sample at once
+_SHARES = ("captured", "loss")
 INTERVAL_QUANTITIES = (
     "captured", "loss", "carried_rate", "wakeup_rate", "poll_rate", "sojourn_time",
     "buffer_occupancy",
@@ -152,7 +154,7 @@ class Prediction:
 
     @cached_property
     def _sampled(self) -> Solution | None:
-        """The same path solved for the machine's whole posterior sample at once."""
+        """The same path in closed form for the machine's whole posterior sample at once."""
         from capmodel.solvers import solve
 
         if not self.machine.samples:
@@ -161,10 +163,22 @@ class Prediction:
             self.workload, self.application, self.backend, self.machine, self.choices,
             self.machine.sampled_values(),
         )  # fmt: skip
-        return solve(path, self.solver)
+        return solve(path, SAMPLE_SOLVER)
+
+    def _shift(self, quantity: str) -> float:
+        """What the prediction's own solver adds to the closed form at the point values."""
+        from capmodel.solvers import solve
+
+        if self.solver == SAMPLE_SOLVER:
+            return 0.0
+        plain = solve(self.path, SAMPLE_SOLVER)
+        return float(getattr(self.solution, quantity)) - float(getattr(plain, quantity))
 
     def samples(self, quantity: str = "captured") -> np.ndarray[Any, np.dtype[np.float64]]:
         """The quantity for every member of the machine's posterior sample.
+
+        The sample is solved in closed form; where another solver made the prediction, its
+        difference from the closed form is added.
 
         Parameters
         ----------
@@ -188,7 +202,8 @@ class Prediction:
             return np.array([float(getattr(self.solution, quantity))])
         length = len(next(iter(self.machine.samples.values())))
         values = np.asarray(getattr(sampled, quantity), dtype=np.float64)
-        return np.broadcast_to(values, (length,)).copy()
+        shifted = np.maximum(np.broadcast_to(values, (length,)) + self._shift(quantity), 0.0)
+        return np.minimum(shifted, 1.0) if quantity in _SHARES else shifted
 
     def interval(
         self, quantity: str = "captured", level: float = INTERVAL_LEVEL

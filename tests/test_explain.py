@@ -75,7 +75,7 @@ def test_the_limiter_is_one_by_the_numbers(case: tuple[str, Prediction, str]) ->
         assert max(p.utilisation.values()) < 0.9
     else:
         # 1000 looks a second at a ring of 64 slots
-        assert p.carried_rate <= 64 * 1000 * (1 + 1e-9)
+        assert p.carried_rate <= 64 * 1000 + 64 / 100 + 1e-6  # and one ring at the end
         assert p.drops["ring"] > p.drops["buffer"]
 
 

@@ -44,13 +44,14 @@ def passage(j: sp.Expr, capacity: sp.Expr) -> sp.Expr:
 
 def services_to_empty(b: sp.Expr, capacity: sp.Expr) -> sp.Expr:
     """Mean services N(b) from b packets until the buffer is empty, the sum of the passages."""
-    j = sp.Symbol("j", integer=True, positive=True)
-    term = 1 / (1 - _RHO) - _RHO ** (capacity + 1) / (1 - _RHO) * _RHO ** (-j)
-    if sp.simplify(term - passage(j, capacity)) != 0:
+    j, top = sp.symbols("j K", integer=True, positive=True)
+    # (1 - rho^(K - j + 1))/(1 - rho) in two parts, each of which sums to a geometric sum
+    constant, power = 1 / (1 - _RHO), -(_RHO ** (top + 1)) / (1 - _RHO)
+    if sp.simplify(constant + power * _RHO ** (-j) - passage(j, top)) != 0:
         raise AssertionError("passage is not what it was taken for")
     inverse = sp.summation((1 / _RHO) ** j, (j, 1, b))
     inverse = inverse.args[-1].expr if isinstance(inverse, sp.Piecewise) else inverse
-    return b / (1 - _RHO) - _RHO ** (capacity + 1) / (1 - _RHO) * inverse
+    return (b * constant + power * inverse).subs(top, capacity)
 
 
 def _mean_over(ratio: sp.Expr, first: int, levels: int, services: list[sp.Expr]) -> sp.Expr:

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from capmodel.formulary._phases import scaled_power
 from capmodel.formulary._poisson import poisson_counts, poisson_reach, tails
@@ -39,7 +40,8 @@ class Counts:
         """Weights P(A > k) z^k / P(A = 0), which sum to 1 over k >= 1; index 0 included."""
         with np.errstate(divide="ignore", under="ignore"):
             power = np.log(self.above) + np.arange(self.above.size) * self.tilt
-            return np.exp(power - math.log(self.none))
+            weights: Array = np.exp(power - math.log(self.none))
+        return weights
 
 
 def poisson_service(load: float) -> Counts:
@@ -127,9 +129,10 @@ def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
     return total, lost, scale
 
 
-def _exponents(tilt: float, levels: Array, last: int) -> Array:
+def _exponents(tilt: float, levels: npt.NDArray[np.int_], last: int) -> Array:
     """Logarithm of z^-j, relative to z^-last where that is the largest."""
-    return tilt * (last - levels) if tilt < 0.0 else -tilt * levels
+    back = (last - levels) if tilt < 0.0 else levels
+    return back.astype(np.float64) * -abs(tilt)
 
 
 def _geometric(x: float, terms: int) -> float:

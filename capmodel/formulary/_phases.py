@@ -27,9 +27,10 @@ def phases_of(name: str, law: Law, mean: float = 1.0) -> PhaseType | None:
         if law == "deterministic":
             return None
         return PhaseType.exponential(mean)
-    if not isinstance(law, tuple) or len(law) != 2:
+    pair: object = law  # what comes from a file need not be what the types say
+    if not isinstance(pair, tuple) or len(pair) != 2:
         raise ValueError(f"{name} must be a name or a pair such as ('erlang', 4), not {law!r}")
-    kind, parameter = law
+    kind, parameter = pair
     if kind == "erlang":
         if not 1 <= parameter <= _MOST_PHASES or parameter != int(parameter):
             raise ValueError(

@@ -180,10 +180,7 @@ def retire_timer_block_rate(
     # E min(A, b) = m P(A <= b - 2) + b P(A >= b), both parts positive
     few = np.where(most > 1.0, mean * gammaincc(np.maximum(most - 1.0, 1.0), mean), 0.0)
     capped = few + np.where(most > 0.0, most * gammainc(np.maximum(most, 1.0), mean), 0.0)
-    if start == "opening":
-        timed = rate * -np.expm1(-mean) / capped
-    else:
-        timed = rate / (1.0 + capped)
+    timed = rate * -np.expm1(-mean) / capped if start == "opening" else rate / (1.0 + capped)
     return np.where(np.isinf(period), rate / size, timed)
 
 

@@ -1,4 +1,4 @@
-r"""A consumer that leaves an empty buffer: woken after N packets or a timeout, or asleep for a while.
+r"""A consumer that leaves an empty buffer: woken after N packets or a timeout, or asleep.
 
 Poisson packets, at most K present, service of any law (as in :mod:`capmodel.formulary.mg1k`). All
 policies are one recursion in level crossings; they differ in how many packets a busy period starts
@@ -220,7 +220,10 @@ def _solve(
             1.0 / sleeps if sleeps > 1e-300 else math.inf,
             np.arange(capacity + 1.0) @ chances,
         )
-    return VacationResult(*np.moveaxis(numbers, -1, 0), occupancy=occupancy)
+    carried_rate, loss, wakeups, polls, sleeping, batch, mean = np.moveaxis(numbers, -1, 0)
+    return VacationResult(
+        carried_rate, loss, wakeups, polls, sleeping, batch, mean, occupancy=occupancy
+    )
 
 
 def _threshold_cycle(

@@ -230,7 +230,7 @@ def _solve(state: _State, boundary: Boundary, weights: Weights) -> QBDSolution:
         if state.count % 2 == 0:
             if _is_closed(state):
                 return _closed(state, boundary, raised)
-            state, above = _peel(state)
+            state, above = _halve_even(state) if state.count > 2 else _peel(state)
             raised.append(above)
         else:
             state = _halve(state)
@@ -270,9 +270,12 @@ def _begin(levels: Levels, weights: Weights) -> _State:
 
 
 def _beside(batch: tuple[int, ...], rows: int, *parts: Array) -> Array:
-    return np.concatenate(
-        [np.broadcast_to(part, (*batch, rows, part.shape[-1])) for part in parts], axis=-1
-    )
+    fitting: list[Array] = [
+        part if part.ndim == len(batch) + 2 and part.shape[:-2] == batch
+        else np.broadcast_to(part, (*batch, rows, part.shape[-1]))
+        for part in parts
+    ]  # fmt: skip
+    return np.concatenate(fitting, axis=-1)
 
 
 def _with_mass(weight: Array, each: float = 1.0) -> Array:
@@ -287,11 +290,42 @@ def _groups(core: Array) -> Array:
 
 def _halve(s: _State) -> _State:
     """Eliminate levels 2, 4, ..., count - 1 of an odd number of levels."""
-    m = s.local.shape[-1]
-    up, down = s.up, s.down
+    inverse = ginverse(s.local, s.up.sum(-1) + s.down.sum(-1))
+    state, down_up, turned = _without_every_second(s, inverse)
+    return replace(
+        state, count=(s.count + 1) // 2, high=s.high + down_up, core_high=s.core_high + turned
+    )
+
+
+def _halve_even(s: _State) -> tuple[_State, _Raise]:
+    """Eliminate levels 2, 4, ..., count of an even number of levels, four or more."""
+    out = s.down.sum(-1)
+    local, high = np.broadcast_arrays(s.local, s.high)
+    exits = np.stack([s.up.sum(-1) + out, out])
+    inverse, inverse_high = ginverse(np.stack([local, high]), exits)
+    state, down_up, turned = _without_every_second(s, inverse)
+    top, above = _without_last(s, inverse_high)
+    high = s.local + top["high"] + down_up
     flat, slope = s.weights
-    through = ginverse(s.local, up.sum(-1) + down.sum(-1)) @ s.core
-    rising, falling = up @ through, down @ through
+    core_high = flat + (s.count - 3) * slope + top["core_high"] + turned
+    return replace(
+        state, **{**top, "count": s.count // 2, "high": high, "core_high": core_high}
+    ), above
+
+
+def _peel(s: _State) -> tuple[_State, _Raise]:
+    """Eliminate the second of two levels."""
+    top, above = _without_last(s, ginverse(s.high, s.down.sum(-1)))
+    low = {"high": s.low + top["high"], "core_high": s.core_low + top["core_high"]}
+    return replace(s, **{**top, **low, "count": 1}), above
+
+
+def _without_every_second(s: _State, inverse: Array) -> tuple[_State, Array, Array]:
+    """What changes below the last level; and there, the return from below and its weight."""
+    m = s.local.shape[-1]
+    flat, slope = s.weights
+    through = inverse @ s.core
+    rising, falling = s.up @ through, s.down @ through
     up_down, down_up = rising[..., m : 2 * m], falling[..., :m]
     up_flat, up_slope = _two(rising[..., 2 * m :])
     down_flat, down_slope = _two(falling[..., 2 * m :])
@@ -313,42 +347,44 @@ def _halve(s: _State) -> _State:
             flat + slope + to_flat + 2.0 * to_slope, 2.0 * (slope + to_slope),
         ], axis=-1)  # fmt: skip
         exc_low = exc_low + to_flat
-    return replace(
-        s, count=(s.count + 1) // 2, core=core, local=s.local + up_down + down_up,
-        low=s.low + up_down, high=s.high + down_up, core_low=s.core_low + up_flat,
-        core_high=s.core_high + down_flat + (s.count - 3) * down_slope, exc=exc, exc_low=exc_low,
+    state = replace(
+        s, core=core, local=s.local + up_down + down_up, low=s.low + up_down,
+        core_low=s.core_low + up_flat, exc=exc, exc_low=exc_low,
     )  # fmt: skip
+    # the highest interior level that goes is the last but one, or the last but two
+    below = s.count - 3 - (s.count % 2 == 0)
+    return state, down_up, down_flat + below * down_slope
 
 
-def _peel(s: _State) -> tuple[_State, _Raise]:
-    """Eliminate the last level."""
-    down, last = s.down, s.count == 2
-    m = down.shape[-1]
-    flat, slope = s.weights
-    inverse = ginverse(s.high, down.sum(-1))
+def _without_last(s: _State, inverse: Array) -> tuple[dict[str, Array], _Raise]:
+    """What comes back from the last level to the one below it, which takes its place."""
+    m = s.local.shape[-1]
     above = s.up @ inverse
-    back = _beside(down.shape[:-2], m, down, s.core_high)
+    back = _beside(s.core.shape[:-2], m, s.down, s.core_high)
     returning = above @ back
-    rise, into, join, exc_flat, exc_slope = s.exc_parts
+    changed = {"high": returning[..., :m], "core_high": returning[..., m:]}
+    rise, into, join, flat, slope = s.exc_parts
+    if not rise.shape[-3]:
+        return changed, _Raise(above, into, rise)
     climb = rise @ s.inside_high
     mixed = (climb @ s.join_high + into) @ _groups(inverse)
     crossing = mixed @ _groups(back)
-    core = s.core_low if last else flat + (s.count - 3) * slope
-    exc = s.exc_low if last else exc_flat + (s.count - 3) * exc_slope
-    return replace(
-        s, count=s.count - 1, high=(s.low if last else s.local) + returning[..., :m],
-        join_high=join + crossing[..., :m], inside_high=s.inside,
-        core_high=core + returning[..., m:],
-        exc_high=exc + climb @ s.exc_high + crossing[..., m:],
-    ), _Raise(above, mixed, climb)  # fmt: skip
+    exc = s.exc_low if s.count == 2 else flat + (s.count - 3) * slope
+    return changed | {
+        "join_high": join + crossing[..., :m],
+        "inside_high": s.inside,
+        "exc_high": exc + climb @ s.exc_high + crossing[..., m:],
+    }, _Raise(above, mixed, climb)
 
 
 def _is_closed(s: _State) -> bool:
     """Whether the way down has become so rare that the last level holds everything."""
     closed = s.down.sum((-1, -2)) < _CLOSED * s.up.sum((-1, -2))
-    if np.any(closed) and not np.all(closed):
+    if not closed.any():
+        return False
+    if not closed.all():
         raise _MixedStackError
-    return bool(np.all(closed))
+    return True
 
 
 def _row(vector: Array) -> Array:

@@ -50,6 +50,8 @@ def ginverse(rates: Array, exits: Array) -> Array:
         return 1.0 / exits[..., None]
     if m == 2:
         return _inverse_of_two(rates, exits)
+    if m == 3:
+        return _inverse_of_three(rates, exits)
     if m <= _BY_LOOP:
         return _inverse_by_loop(rates, exits)
     h = m // 2
@@ -77,6 +79,23 @@ def _inverse_of_two(rates: Array, exits: Array) -> Array:
     out[..., 1, 0] = b * scale
     out[..., 1, 1] = (a + p) * scale
     return out
+
+
+def _inverse_of_three(rates: Array, exits: Array) -> Array:
+    """State 0 eliminated, the other two as :func:`_inverse_of_two` does, and state 0 put back."""
+    a01, a02, a10 = rates[..., 0, 1], rates[..., 0, 2], rates[..., 1, 0]
+    a12, a20, a21 = rates[..., 1, 2], rates[..., 2, 0], rates[..., 2, 1]
+    first = 1.0 / (a01 + a02 + exits[..., 0])
+    to1, to2, out = a01 * first, a02 * first, exits[..., 0] * first
+    a, b = a12 + a10 * to2, a21 + a20 * to1
+    p, q = exits[..., 1] + a10 * out, exits[..., 2] + a20 * out
+    scale = 1.0 / (p * (b + q) + a * q)
+    n11, n12, n21, n22 = (b + q) * scale, a * scale, b * scale, (a + p) * scale
+    back1, back2 = a10 * first, a20 * first
+    n10, n20 = n11 * back1 + n12 * back2, n21 * back1 + n22 * back2
+    rows = (first + to1 * n10 + to2 * n20, to1 * n11 + to2 * n21, to1 * n12 + to2 * n22,
+            n10, n11, n12, n20, n21, n22)  # fmt: skip
+    return np.stack(rows, axis=-1).reshape(*rows[0].shape, 3, 3)
 
 
 def _inverse_by_loop(rates: Array, exits: Array) -> Array:
@@ -238,7 +257,8 @@ def _weights(rates: Array) -> Array:
     onward = b @ ginverse(rates[..., h:, h:], c.sum(-1))
     first = _weights(rates[..., :h, :h] + onward @ c)
     first = first / first.sum(-1, keepdims=True)
-    return np.concatenate([first, (first[..., None, :] @ onward)[..., 0, :]], axis=-1)
+    both: list[Array] = [first, (first[..., None, :] @ onward)[..., 0, :]]
+    return np.concatenate(both, axis=-1)
 
 
 def _by_states(rates: Array) -> Array:

@@ -76,6 +76,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _CHUNK = 1024
+_SLICE = 1000  # pieces of work after which a consumer lets the others have the core
 
 
 @compiled
@@ -112,7 +113,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     oldest = np.zeros(n, np.int64)
     state = (phase, left, timer, batch_timer, held, due, filling, closed, opened, sizes, oldest)
     pending = 0  # signals and block closures that wait for the kernel
-    core, turn = -1, 0  # consumer on the core, and whose turn is next
+    core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
     now, in_ring, sweeping, swept = 0.0, 0, c.driver == INTERRUPT, 0
     kernel, kernel_left, kernel_speed, speed = IDLE, 0.0, 1.0, 1.0
     target, factor, rest, full = 0, 1.0, 0.0, 0
@@ -136,9 +137,9 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         if held[i] > 0:
             phase[i], left[i] = PACKET, c.consumer
         if c.kind == BLOCKS and held[i] > 0:
-            closed[i] = max(held[i] // c.block, 1)
+            closed[i] = min(held[i], c.blocks)
             for j in range(closed[i]):
-                sizes[i, j] = min(c.block, held[i])
+                sizes[i, j] = held[i] // closed[i]
             held[i] = closed[i] * sizes[i, 0]
             phase[i], left[i] = READ, c.poll
             if closed[i] == c.blocks:
@@ -367,8 +368,9 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     left[i] *= draw(rng, c.wait_law)
                 if measuring:
                     counts[POLLS] += 1
-            if core == i and not SWITCH <= phase[i] < LOOK:
-                core, turn = -1, i + 1  # it gives the core away only to wait
+            ran += 1
+            if core == i and (ran >= _SLICE or not SWITCH <= phase[i] < LOOK):
+                core, turn, ran = -1, i + 1, 0  # it gives the core away to wait, or must
 
         # the kernel between two pieces of work
         if kernel == IDLE:

@@ -230,12 +230,20 @@ def _plan(
     if whole:
         most = times.size if trace is not None else int(4.0 * rate * horizon) + 1000
         return _Plan((first, second), stays, offered, times, rate, 0, most, horizon, 0)
-    filled = second.capacity if _overloaded(second, rate) else 0
+    filled = _held(second, rate) if _overloaded(second, rate) else 0
     room = second.ring * 4 + (0 if filled else 2 * min(second.capacity, each))
     warmup = min(each // 10 + min(room, 4 * each), 2 * each)
     return _Plan(
         (first, second), stays, offered, times, rate, warmup, each, math.inf, min(filled, 2**40)
     )
+
+
+def _held(c: Costs, rate: float) -> int:
+    """Packets in a full buffer; a retire timer closes blocks before they are."""
+    if c.kind != BLOCKS or math.isinf(c.retire):
+        return c.capacity
+    fed = min(rate, 1.0 / c.kernel) if c.kernel > 0.0 else rate
+    return c.blocks * max(min(c.block, int(fed * c.retire)), 1)
 
 
 def _overloaded(c: Costs, rate: float) -> bool:

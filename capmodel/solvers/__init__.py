@@ -1,7 +1,8 @@
 """Ways to turn a :class:`~capmodel.path.CapturePath` into a :class:`~capmodel.results.Solution`.
 
-A solver is one module with ``NAME``, ``accepts(path) -> str | None`` (the reason why not) and
-``solve(path) -> Solution``; adding its name to ``SOLVERS`` is all that it takes.
+A solver is one module with ``NAME``, ``accepts(path) -> str | None`` (the reason why not),
+``solve(path) -> Solution`` and, if it would rather leave some of those paths to others,
+``doubts(path) -> str | None``; adding its name to ``SOLVERS`` is all that it takes.
 """
 
 from __future__ import annotations
@@ -24,16 +25,19 @@ class Solver:
     name: str
     accepts: Callable[[CapturePath], str | None]
     solve: Callable[[CapturePath], Solution]
+    doubts: Callable[[CapturePath], str | None] = lambda path: None
 
 
 SOLVERS: dict[str, Solver] = {
-    module.NAME: Solver(module.NAME, module.accepts, module.solve)
+    module.NAME: Solver(
+        module.NAME, module.accepts, module.solve, getattr(module, "doubts", lambda path: None)
+    )
     for module in (closed_form, simulation)
 }
 
 
 def select(path: CapturePath, solver: str | None = None) -> Solver:
-    """The solver asked for, or the first that accepts the path.
+    """The solver asked for, or the first that accepts the path without doubts.
 
     Parameters
     ----------
@@ -61,12 +65,19 @@ def select(path: CapturePath, solver: str | None = None) -> Solver:
     if solver is not None and solver not in SOLVERS:
         raise unknown_choice("solver", solver, tuple(SOLVERS))
     candidates = [SOLVERS[solver]] if solver is not None else list(SOLVERS.values())
-    reasons = {}
+    reasons, able = {}, []
     for candidate in candidates:
         reason = candidate.accepts(path)
         if reason is None:
+            able.append(candidate)
+        else:
+            reasons[candidate.name] = reason
+    # a solver that takes the path but would rather not comes after one that has no doubts
+    for candidate in able:
+        if candidate.doubts(path) is None:
             return candidate
-        reasons[candidate.name] = reason
+    if able:
+        return able[0]
     listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise ValueError(f"no solver accepts this path ({listed})")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from capmodel.numerics.gth import Array, stationary
 from capmodel.numerics.phase_type import PhaseType
@@ -50,6 +51,10 @@ class KernelService:
         return PhaseType(
             self.time.start, self.time.rates * factor[:, None], self.time.exits * factor
         )
+
+
+def _kron(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
+    return np.asarray(np.kron(np.asarray(a), np.asarray(b)), dtype=np.float64)
 
 
 def source(arrivals: Arrivals) -> Source:
@@ -100,13 +105,13 @@ def tandem_feed(
     def at_pace(pace: float) -> tuple[Array, Array]:
         time = kernel.at_pace(pace)
         moves, delivers = np.zeros((r, r)), np.zeros((r, r))
-        moves[1:, 1:] = np.kron(np.eye(ring), time.rates)
+        moves[1:, 1:] = _kron(np.eye(ring), time.rates)
         delivers[1 : 1 + p, 0] = time.exits
-        delivers[1 + p :, 1 : r - p] = np.kron(np.eye(ring - 1), np.outer(time.exits, time.start))
-        whole = np.kron(arrive, np.diag(arrivals.rates)) + np.kron(moves, unit)
-        return whole + np.kron(np.eye(r), arrivals.moves), np.kron(delivers, unit)
+        delivers[1 + p :, 1 : r - p] = _kron(np.eye(ring - 1), np.outer(time.exits, time.start))
+        whole = _kron(arrive, np.diag(arrivals.rates)) + _kron(moves, unit)
+        return whole + _kron(np.eye(r), arrivals.moves), _kron(delivers, unit)
 
-    content = np.append(0, np.repeat(np.arange(1, ring + 1), p))
+    content = np.append(0.0, np.repeat(np.arange(1.0, ring + 1), p))
     idle = np.append(1.0, np.zeros(ring * p))
     paced = np.append(0.0, np.tile(kernel.paced, ring))
     counts = _counts(
@@ -114,11 +119,11 @@ def tandem_feed(
     )
 
     # during a signal only the ring content is known; the next packet has not begun
-    waiting = np.arange(ring + 1)
+    waiting = np.arange(ring + 1.0)
     entry, exit_to = np.zeros((r, ring + 1)), np.zeros((ring + 1, r))
-    entry[np.arange(1, r), content[1:] - 1] = np.tile(kernel.at_pace(empty_pace).exits, ring)
+    entry[np.arange(1, r), content[1:].astype(int) - 1] = np.tile(kernel.at_pace(empty_pace).exits, ring)
     exit_to[0, 0] = 1.0
-    exit_to[1:, 1:] = np.kron(np.eye(ring), kernel.time.start)
+    exit_to[1:, 1:] = _kron(np.eye(ring), kernel.time.start)
     none = np.zeros(ring + 1)
     moves, delivers = at_pace(1.0)
     empty_moves, empty_delivers = at_pace(empty_pace)
@@ -128,10 +133,10 @@ def tandem_feed(
         empty_moves=empty_moves, empty_delivers=empty_delivers,
         full_moves=full_moves, full_delivers=full_delivers,
         serves=np.repeat(idle if preemptive else np.ones(r), a),
-        signal_entry=np.kron(entry, unit),
-        signal_moves=np.kron(np.eye(ring + 1, k=1), np.diag(arrivals.rates))
-        + np.kron(np.eye(ring + 1), arrivals.moves),
-        signal_exit=np.kron(exit_to, unit),
+        signal_entry=_kron(entry, unit),
+        signal_moves=_kron(np.eye(ring + 1, k=1), np.diag(arrivals.rates))
+        + _kron(np.eye(ring + 1), arrivals.moves),
+        signal_exit=_kron(exit_to, unit),
         counts=counts,
         signal_counts=_counts(arrivals, waiting, ring, none, none, none, none),
     )  # fmt: skip
@@ -143,8 +148,8 @@ def _counts(
 ) -> Array:  # fmt: skip
     """Columns of `COUNTS` for states (content, arrivals)."""
     a = len(arrivals.rates)
-    full = np.kron(content == ring, arrivals.rates)
-    begun = np.kron(starts, arrivals.rates)
+    full = _kron(content == ring, arrivals.rates)
+    begun = _kron(starts, arrivals.rates)
     plain = [
         np.repeat(np.asarray(x, dtype=np.float64), a) for x in (content, busy, interrupting, idle)
     ]

@@ -52,7 +52,8 @@ def _first_of_its_kind(points: Array, residual: Array) -> npt.NDArray[np.bool_]:
     near = np.abs(points[:, None] - points).max(-1) < _MERGED
     calm = np.abs(residual).max(-1) < 0.1
     same = near & calm[:, None] & calm
-    return ~np.tril(same, -1).any(-1)
+    first: npt.NDArray[np.bool_] = ~np.tril(same, -1).any(-1)
+    return first
 
 
 def _accelerated(points: Array, residual: Array, before: tuple[Array, Array]) -> Array:

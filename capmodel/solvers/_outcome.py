@@ -14,7 +14,7 @@ from capmodel.results import REGIMES, Solution
 
 NAME = "closed_form"
 ACCURACY = (
-    "closed form: carried rate within 1 % for constant rates and for random arrivals away from the "
+    "carried rate within 1 % for constant rates and for random arrivals away from the "
     "critical load, a few % within 3/ring of it; not for buffers as small as one wakeup's backlog"
 )
 

@@ -17,6 +17,9 @@ from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._vacations import Vacation, cycle, vacation
 
+# a time whose inverse is not a number counts as none
+_NOTHING = 1e-300
+
 Flags = npt.NDArray[np.bool_]
 
 
@@ -116,12 +119,12 @@ def departure_scv(load: Array, arrival_scv: Array, service_scv: Array) -> Array:
 def _inverse(value: Array) -> Array:
     """1/value, with 0 for 0 (a stage that costs nothing has no rate to divide by)."""
     array = np.asarray(value, dtype=np.float64)
-    return np.divide(1.0, array, out=np.zeros_like(array), where=array > 0.0)
+    return np.divide(1.0, array, out=np.zeros_like(array), where=array > _NOTHING)
 
 
 def _affordable(time: Array, price: Number) -> Array:
     """How often per second something fits into a share of a core; without end if it is free."""
-    return np.where(np.asarray(price) > 0.0, time * _inverse(price), np.inf)
+    return np.where(np.asarray(price) > _NOTHING, time * _inverse(price), np.inf)
 
 
 def _duty(path: CapturePath) -> Array:

@@ -16,13 +16,21 @@ from capmodel.solvers._outcome import ACCURACY, NAME, Outcome, finish, regime_in
 from capmodel.solvers._same import solve_same
 from capmodel.solvers._split import solve_split
 
-__all__ = ["ACCURACY", "NAME", "accepts", "solve"]
+__all__ = ["ACCURACY", "NAME", "accepts", "doubts", "solve"]
 
 
 def accepts(path: CapturePath) -> str | None:
     """Why this solver cannot take the path; None if it can."""
     if np.any(np.asarray(path.arrivals.scv) > 1.0) or np.any(np.asarray(path.kernel.scv) > 1.0):
         return "closed forms hold for squared coefficients of variation from 0 to 1"
+    return None
+
+
+def doubts(path: CapturePath) -> str | None:
+    """Why another solver should be preferred where one accepts the path."""
+    random = path.arrivals.process == "poisson"
+    if random and path.cores.pinning != "auto" and np.ndim(path.arrivals.rate) == 0:
+        return "random arrivals: small losses and loads near the critical one are approximated"
     return None
 
 

@@ -60,14 +60,16 @@ def _not_scalar(path: CapturePath) -> str | None:
 
 
 def _not_markovian(path: CapturePath, least_scv: float) -> str | None:
-    arrivals, services = path.arrivals, [("consumer", path.consumer)]
+    arrivals = path.arrivals
     if arrivals.process == "cbr" or arrivals.scv != 1.0:
         return "arrivals must be Poisson (scv 1), within random bursts or without"
     if arrivals.process == "on_off" and not (arrivals.random_bursts and arrivals.off > 0.0):
         return "bursts must be of random length, with gaps between them"
-    everything = [*services, ("kernel", path.kernel)] if path.kernel.cost > 0.0 else services
-    for name, stage in everything:
-        if not least_scv <= stage.scv < np.inf:
+    services = {"consumer": path.consumer.scv}
+    if path.kernel.cost > 0.0:
+        services["kernel"] = path.kernel.scv
+    for name, scv in services.items():
+        if not least_scv <= scv < np.inf:
             return f"the scv of the {name}'s service must be {least_scv} or more, and finite"
     return None
 

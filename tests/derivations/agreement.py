@@ -1,4 +1,4 @@
-"""A SymPy expression in many digits, how ill-conditioned it is, and whether numpy agrees with it."""
+"""A SymPy expression in many digits, how hard its point is, and whether numpy agrees with it."""
 
 from __future__ import annotations
 

@@ -36,9 +36,12 @@ def test_a_slower_consumer_carries_more_by_kappa_times_the_square_of_the_rate() 
     rate, _ = unified.time_balances()
     kappa = unified.kappa_effective().args[0].expr
     assert zero(unified.paradox() - kappa * rate**2)
-    # positive wherever the wakeup is amortised: S = w + excess
-    excess = sp.Symbol("excess", positive=True)
-    assert unified.paradox().subs(unified.OFF, unified.WAKE + excess).is_positive
+    # positive wherever the wakeup is amortised, S = w + excess and c_k = c_a + gap
+    excess, gap = sp.symbols("excess gap", positive=True)
+    regime = {unified.OFF: unified.WAKE + excess, unified.KERNEL: unified.CONSUMER + gap}
+    above, below = sp.fraction(unified.paradox().subs(regime))
+    assert sp.expand(above).is_positive
+    assert sp.expand(below).is_positive
 
 
 def test_how_the_saturated_rate_changes_with_each_cost() -> None:
