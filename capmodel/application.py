@@ -76,8 +76,8 @@ def application_names() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> application_names()
-    ('packzip', 'sink', 'tcpdump')
+    >>> "tcpdump" in application_names()
+    True
     """
     return names("applications")
 

@@ -51,6 +51,11 @@ class Choices:
 def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
     """Refuse what backend or machine cannot do, naming the argument.
 
+    Parameters
+    ----------
+    backend, machine, choices : Backend, Machine, Choices
+        As for :func:`assemble`.
+
     Raises
     ------
     ValueError
@@ -99,7 +104,16 @@ def needed_primitives(
 ) -> tuple[str, ...]:
     """Names of the machine costs that a backend and an application charge.
 
-    A stage in `totals` is known as a whole and needs none of its own.
+    Parameters
+    ----------
+    backend, application : Backend, Application
+        Who charges.
+    totals : frozenset of str
+        Stages that are known as a whole and need no costs of their own.
+
+    Returns
+    -------
+    tuple of str
     """
     found: list[str] = []
     for name, stage in (("kernel", backend.kernel), ("consumer", backend.consumer)):
@@ -114,7 +128,18 @@ def needed_primitives(
 
 
 def known_totals(backend: Backend, machine: Machine) -> frozenset[str]:
-    """Stages of a backend whose cost the machine knows only as a whole."""
+    """Stages of a backend whose cost the machine knows only as a whole.
+
+    Parameters
+    ----------
+    backend, machine : Backend, Machine
+        Mechanism and numbers.
+
+    Returns
+    -------
+    frozenset of str
+        None, one or both of ``kernel`` and ``consumer``.
+    """
     return frozenset(
         stage for stage in ("kernel", "consumer") if f"totals.{backend.name}.{stage}" in machine
     )

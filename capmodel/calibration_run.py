@@ -159,11 +159,15 @@ def run(
     for label, value in (("members", members), ("moves", moves), ("final_moves", final_moves)):
         if value < 1:
             raise ValueError(f"{label} must be at least 1, got {value}")
+    if fold_count < 0:
+        raise ValueError(f"fold_count must be at least 0, got {fold_count}")
     problem = load_problem(name)
+    if fold_count and not problem.claims:
+        raise ValueError(f"fold_count must be 0 for calibration {name!r}, which knows no claims")
     chosen = problem.seed if seed is None else seed
     effort = {"members": members, "moves": moves, "final_moves": final_moves, "seed": chosen}
     # a fold needs the point values only, not a sample to take intervals from
-    quick = {**effort, "members": -(-members // 3), "final_moves": -(-final_moves // 8)}
+    quick = {**effort, "members": -(-members // 6), "final_moves": -(-final_moves // 12)}
     posterior = sample_posterior(problem, **effort, progress=progress)
     report = judge(posterior)
     if fold_count:
@@ -178,7 +182,18 @@ def run(
 
 
 def judge(posterior: Posterior) -> CalibrationReport:
-    """Claims and rows at the point values of a posterior."""
+    """Claims and rows at the point values of a posterior.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        A sample with its point values.
+
+    Returns
+    -------
+    CalibrationReport
+        Without folds.
+    """
     problem, mode = posterior.problem, posterior.mode[None, :]
     margins: dict[str, float] = {}
     held: dict[str, float] = {}
@@ -329,7 +344,20 @@ def _with_posterior(text: str, file: str) -> str:
 
 
 def standardised(problem: Problem, values: Mapping[str, Mapping[str, Any]]) -> Array:
-    """Standardised parameters of given costs in SI (the inverse of `Problem.values`)."""
+    """Standardised parameters of given costs (the inverse of `Problem.values`).
+
+    Parameters
+    ----------
+    problem : Problem
+        Its priors define the scale.
+    values : mapping of mappings
+        For every machine its costs in SI, as arrays of one length.
+
+    Returns
+    -------
+    ndarray
+        One row per member of the sample, one column per cost [-].
+    """
     return np.column_stack(
         [
             np.log(

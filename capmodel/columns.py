@@ -12,6 +12,15 @@ from capmodel.formulary._typing import Array
 def is_column(value: Any) -> bool:
     """Whether an argument is an array of numbers rather than one quantity.
 
+    Parameters
+    ----------
+    value : object
+        The argument.
+
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> is_column(np.array([1.0, 2.0])), is_column("10ms")
@@ -33,6 +42,12 @@ def checked_column(
         What to call it in an error.
     least, most : float
         Range; `least` itself is refused where `open_end` is true.
+    open_end : bool
+        Whether every entry must exceed `least`.
+
+    Returns
+    -------
+    ndarray
 
     Raises
     ------

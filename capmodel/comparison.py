@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,23 +135,8 @@ def comparisons(data_set: str, folder: str = "published") -> tuple[Comparison, .
     found = []
     for number, case in enumerate(raw.get("case", []), start=1):
         where = f"case {number}"
-        expect(case, _CASE, path, where)
-        for key in ("rows", "predict", "model_error"):
-            if key not in case:
-                raise damaged_file(path, f"{where}.{key}", "missing")
-        if case["model_error"] < 0.0:
-            raise damaged_file(path, f"{where}.model_error", "must not be negative")
-        if "machine" not in case["predict"]:
-            raise damaged_file(path, f"{where}.predict", "names no machine")
+        _check_case(case, path, where)
         name = case.get("quantity", "")
-        if "formula" in case:
-            if case["formula"] not in formulary.__all__:
-                raise damaged_file(path, f"{where}.formula", f"no formula {case['formula']!r}")
-        else:
-            try:
-                quantity(name)
-            except ValueError as error:
-                raise damaged_file(path, f"{where}.quantity", str(error)) from None
         chosen = [row for row in rows if _matches(row, case["rows"])]
         if not chosen:
             raise damaged_file(path, f"{where}.rows", "matches no row")
@@ -183,6 +169,26 @@ def comparisons(data_set: str, folder: str = "published") -> tuple[Comparison, .
                 )
             )
     return tuple(found)
+
+
+def _check_case(case: dict[str, Any], path: Path, where: str) -> None:
+    """Refuse a case that is wrong by itself, naming file and key."""
+    expect(case, _CASE, path, where)
+    for key in ("rows", "predict", "model_error"):
+        if key not in case:
+            raise damaged_file(path, f"{where}.{key}", "missing")
+    if case["model_error"] < 0.0:
+        raise damaged_file(path, f"{where}.model_error", "must not be negative")
+    if "machine" not in case["predict"]:
+        raise damaged_file(path, f"{where}.predict", "names no machine")
+    if "formula" in case:
+        if case["formula"] not in formulary.__all__:
+            raise damaged_file(path, f"{where}.formula", f"no formula {case['formula']!r}")
+        return
+    try:
+        quantity(case.get("quantity", ""))
+    except ValueError as error:
+        raise damaged_file(path, f"{where}.quantity", str(error)) from None
 
 
 def _matches(row: Measurement, wanted: Mapping[str, Any]) -> bool:

@@ -183,37 +183,18 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
             raise damaged_file(path, key, "missing")
     if raw["cores"] < 1:
         raise damaged_file(path, "cores", f"must be at least 1, got {raw['cores']}")
-    constants: dict[str, Constant] = {}
-    base: Machine | None = None
-    if "extends" in raw:
-        base = _base(raw["extends"], path, (*heirs, path))
-        constants.update(base.constants)
-    for prefix, table in _tables(raw, path):
-        for name, entry in table.items():
-            if not isinstance(entry, dict):
-                raise damaged_file(path, f"{prefix}{name}", "must be a table with value and source")
-            constant = Constant.from_toml(f"{prefix}{name}", entry, file=path)
-            if constant.source != "capmodel":
-                try:
-                    reference(constant.source)
-                except KeyError as error:
-                    raise damaged_file(path, f"{prefix}{name}.source", str(error.args[0])) from None
-            constants[f"{prefix}{name}"] = constant
-    for key, constant in constants.items():
-        if constant.value < 0.0:
-            raise damaged_file(path, key, f"must not be negative, got {constant.value}")
-    own = frozenset(f"{prefix}{name}" for prefix, table in _tables(raw, path) for name in table)
-    inherited = base.samples if base is not None else {}
+    base = _base(raw["extends"], path, (*heirs, path)) if "extends" in raw else None
+    fresh = _constants(raw, path)
+    constants = {**(base.constants if base else {}), **fresh}
+    own = frozenset(fresh)
+    inherited = base.samples if base else {}
     samples = {name: sample for name, sample in inherited.items() if name not in own}
     if "posterior" in raw:
         samples.update(_read_posterior(path.with_name(raw["posterior"]), constants))
-    lengths = {len(sample) for sample in samples.values()}
+    lengths = sorted({len(sample) for sample in samples.values()})
     if len(lengths) > 1:
-        raise damaged_file(
-            path,
-            "posterior",
-            f"samples of the base and its own differ in length: {sorted(lengths)}",
-        )
+        what = f"samples of the base and its own differ in length: {lengths}"
+        raise damaged_file(path, "posterior", what)
     default_nic = raw.get("default_nic", base.default_nic if base else "")
     if default_nic and not any(key.startswith(f"nic.{default_nic}.") for key in constants):
         raise damaged_file(path, "default_nic", f"there is no table nic.{default_nic}")
@@ -228,6 +209,26 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
         base=base.name if base else "",
         own=own,
     )
+
+
+def _constants(raw: dict[str, Any], path: Path) -> dict[str, Constant]:
+    """The constants that the file itself holds."""
+    constants: dict[str, Constant] = {}
+    for prefix, table in _tables(raw, path):
+        for name, entry in table.items():
+            key = f"{prefix}{name}"
+            if not isinstance(entry, dict):
+                raise damaged_file(path, key, "must be a table with value and source")
+            constant = Constant.from_toml(key, entry, file=path)
+            if constant.source != "capmodel":
+                try:
+                    reference(constant.source)
+                except KeyError as error:
+                    raise damaged_file(path, f"{key}.source", str(error.args[0])) from None
+            if constant.value < 0.0:
+                raise damaged_file(path, key, f"must not be negative, got {constant.value}")
+            constants[key] = constant
+    return constants
 
 
 def _base(name: str, path: Path, heirs: tuple[Path, ...]) -> Machine:

@@ -79,6 +79,15 @@ QUANTITIES: dict[str, Callable[[Solution], Any]] = {
 def quantity(name: str) -> Callable[[Solution], Any]:
     """The function that reads a quantity off a solution.
 
+    Parameters
+    ----------
+    name : str
+        One of `QUANTITIES`.
+
+    Returns
+    -------
+    callable
+
     Raises
     ------
     ValueError

@@ -391,7 +391,18 @@ def _arrival_scv(process: str) -> float:
 
 
 def parts(path: CapturePath) -> dict[str, dict[str, Any]]:
-    """Every part of a path as plain dictionaries, for `to_dict` and for reading."""
+    """Every part of a path as plain dictionaries, for `to_dict` and for reading.
+
+    Parameters
+    ----------
+    path : CapturePath
+        The path.
+
+    Returns
+    -------
+    dict of dict
+        Part, field, value.
+    """
     named = {
         name: getattr(path, name)
         for name in ("arrivals", "kernel", "buffer", "consumer", "wakeup", "cores")

@@ -403,7 +403,7 @@ def _accepted(backend: str, machine: str, argument: str) -> tuple[str | None, ..
     nothing = Choices()
 
     def fits(option: str | None) -> bool:
-        choices = replace(nothing, **{argument: option})
+        choices = replace(nothing, **{argument: option})  # type: ignore[arg-type]
         try:
             assemble(workload, application, mechanism, rig, choices)
         except ValueError:

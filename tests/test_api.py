@@ -212,7 +212,7 @@ def test_one_core_cannot_be_split() -> None:
 
 def test_jumbo_frames_are_asked_for() -> None:
     assert predict(1e4, 9217, jumbo=True).workload.mean_size == 9217
-    with pytest.raises(ValueError, match="^size must be a whole number of bytes from 64 to 65535"):
+    with pytest.raises(ValueError, match=r"^size must be a whole number of bytes from 64 to 65535"):
         predict(1e4, 70_000, jumbo=True)
 
 
@@ -244,9 +244,7 @@ def test_wire_speed_itself_does_not_warn() -> None:
         ({"pinning": "auto"}, "automatic scheduling"),
     ],
 )
-def test_limits_of_validity_are_said_without_a_warning(
-    options: dict[str, Any], words: str
-) -> None:
+def test_limits_of_validity_are_said_without_a_warning(options: dict[str, Any], words: str) -> None:
     prediction = predict(**{"rate": 1e5, **options})
     assert sum(words in text for text in prediction.warnings) == 1
     assert not any(words in text for text in predict(1e5).warnings)

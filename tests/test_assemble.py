@@ -282,9 +282,7 @@ def test_the_card_and_its_driver() -> None:
         ("netmap", {}, "^machine 'braun_amd' has no cost '[a-z_]+', which backend 'netmap' with"),
     ],
 )
-def test_what_does_not_fit_is_refused(
-    backend: str, choices: dict[str, Any], message: str
-) -> None:
+def test_what_does_not_fit_is_refused(backend: str, choices: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         path(backend, **choices)
 

@@ -255,7 +255,11 @@ GOOD = 'kind = "at_least", of = "light", value = 0.5'
         (", value = 0.5", "", "claim mine: check 'at_least' needs 'value'"),
         (", value = 0.5", ", valve = 0.5", "claim mine: check 'at_least' needs 'value'"),
         (", value = 0.5", ", value = 0.5, points = 3", "check 'at_least' has no 'points'"),
-        ("rate = 1e5 }", "rate = 1e5, colour = 1 }", "claim mine.scenario.light: predict has no argument colour"),
+        (
+            "rate = 1e5 }",
+            "rate = 1e5, colour = 1 }",
+            "claim mine.scenario.light: predict has no argument colour",
+        ),
         ("{ rate = [1e5, 4e5, 1.2e6] }", "{ rate = [1], size = [64] }", "a sweep has one argument"),
         ('"log(1e-3, 1, 40)"', '"lag(1e-3, 1, 40)"', "'lag.*' is neither a list nor log"),
         ("[1e5, 4e5, 1.2e6]", "[]", "claim mine.scenario.up: a sweep needs a value"),
@@ -278,7 +282,7 @@ def test_a_claim_stands_once(tmp_path: Path) -> None:
     path = claim_file(tmp_path, [GOOD])
     text = path.read_text(encoding="utf-8")
     path.write_text(text + text[text.index("[[claim]]") :], encoding="utf-8")
-    with pytest.raises(ValueError, match="mine.toml, claim mine.id: stands twice"):
+    with pytest.raises(ValueError, match=r"mine.toml, claim mine.id: stands twice"):
         load_claims(path)
 
 
@@ -289,5 +293,5 @@ def test_a_series_where_one_value_is_wanted(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="none.toml, file: it does not exist"):
+    with pytest.raises(ValueError, match=r"none.toml, file: it does not exist"):
         load_claims(tmp_path / "none.toml")

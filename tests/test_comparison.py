@@ -33,9 +33,8 @@ def row(data_set: str, identifier: str) -> ComparisonRow:
 
 def test_sets_without_a_comparison_have_none() -> None:
     folder = data_folder() / "published"
-    assert COMPARED == tuple(
-        sorted(path.parent.name for path in folder.glob("*/comparison.toml"))
-    )
+    listed = sorted(path.parent.name for path in folder.glob("*/comparison.toml"))
+    assert tuple(listed) == COMPARED
     assert len(COMPARED) > 8
 
 
@@ -144,9 +143,7 @@ def test_the_summary_counts_by_set_and_role() -> None:
     assert sum(line.agree for line in lines) == sum(item.agrees for item in TABLE)
     assert len({(line.data_set, line.role) for line in lines}) == len(lines)
     for line in lines:
-        group = [
-            item for item in TABLE if (item.data_set, item.role) == (line.data_set, line.role)
-        ]
+        group = [item for item in TABLE if (item.data_set, item.role) == (line.data_set, line.role)]
         errors = sorted(abs(item.error) for item in group)
         assert line.worst_error == errors[-1]
         assert abs(row(line.data_set, line.worst_row).error) == errors[-1]

@@ -1,4 +1,4 @@
-"""Machines as files: every number sourced, posteriors that fit, and errors by file, line and key."""
+"""Machines as files: every number sourced, samples that fit, errors by file, line and key."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def test_unknown_machines_and_costs() -> None:
         load_machine("braun_amt")
     with pytest.raises(ValueError, match=r"^cost of machine 'deri2004' .*mean 'poll_call'\?"):
         load_machine("deri2004").value("pol_call")
-    with pytest.raises(TypeError, match="machine must be a name, a path to a .toml file or a Mach"):
+    with pytest.raises(
+        TypeError, match=r"machine must be a name, a path to a .toml file or a Mach"
+    ):
         load_machine(3)  # type: ignore[arg-type]
 
 
@@ -264,7 +266,7 @@ def test_damaged_samples_name_file_and_line(tmp_path: Path, sample: str, place: 
 def test_a_sample_that_is_not_text(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "sample.csv").write_bytes(b"wakeup\n\xff\n")
-    with pytest.raises(ValueError, match="sample.csv, file: .*utf-8"):
+    with pytest.raises(ValueError, match=r"sample.csv, file: .*utf-8"):
         load_machine(path)
 
 

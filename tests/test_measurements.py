@@ -108,9 +108,9 @@ def test_a_field_over_two_lines_does_not_shift_the_count(tmp_path: Path) -> None
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="measurements.csv, file: .*No such file"):
+    with pytest.raises(ValueError, match=r"measurements.csv, file: .*No such file"):
         read_rows(tmp_path / "measurements.csv")
     path = tmp_path / "measurements.csv"
     path.write_bytes(b"id,\xff\n")
-    with pytest.raises(ValueError, match="measurements.csv, file: .*utf-8"):
+    with pytest.raises(ValueError, match=r"measurements.csv, file: .*utf-8"):
         read_rows(path)

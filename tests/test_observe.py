@@ -89,7 +89,7 @@ def test_quantities_are_what_they_are_called(
 def test_unknown_quantities_and_arguments() -> None:
     with pytest.raises(ValueError, match=r"^quantity must be one of .*did you mean 'captured'\?"):
         quantity("capture")
-    with pytest.raises(ValueError, match="^unknown arguments of predict: colour"):
+    with pytest.raises(ValueError, match=r"^unknown arguments of predict: colour"):
         Observer().solve(Setting({"rate": 1e5, "colour": "red"}))
 
 

@@ -180,14 +180,14 @@ def test_a_machine_without_a_sample_has_no_width() -> None:
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.5, 1.5, float("nan")])
 def test_a_level_lies_between_0_and_1(level: float) -> None:
-    with pytest.raises(ValueError, match="^level must lie between 0 and 1, got"):
+    with pytest.raises(ValueError, match=r"^level must lie between 0 and 1, got"):
         predict(1e5).interval(level=level)
 
 
 def test_unknown_quantities() -> None:
     with pytest.raises(ValueError, match=r"^quantity must be one of .*did you mean 'captured'\?"):
         predict(1e5).samples("capture")
-    with pytest.raises(ValueError, match="^quantity must be one of"):
+    with pytest.raises(ValueError, match=r"^quantity must be one of"):
         predict(1e5).interval("")
 
 

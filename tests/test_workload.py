@@ -131,7 +131,7 @@ def test_columns_are_checked_entry_by_entry() -> None:
     workload = Workload.from_user(np.array([1e5, 2e5]), np.array([64, 512]))
     np.testing.assert_allclose(workload.bit_rate, [1e5 * 84 * 8, 2e5 * 532 * 8])
     for rate in ([1e5, 0.0], [1e5, np.nan], [1e5, np.inf]):
-        with pytest.raises(ValueError, match="^rate must be finite, greater than 0"):
+        with pytest.raises(ValueError, match=r"^rate must be finite, greater than 0"):
             Workload.from_user(np.array(rate))
-    with pytest.raises(ValueError, match="^duration must be finite, greater than 0"):
+    with pytest.raises(ValueError, match=r"^duration must be finite, greater than 0"):
         Workload.from_user(1e5, duration=np.array([1.0, -1.0]))

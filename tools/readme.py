@@ -78,9 +78,7 @@ def filled(text: str, read: Callable[[str], str] = output) -> str:
         If a marker stands alone, or a command fails.
     """
     if len(_MARKER.findall(text)) != 2 * len(commands(text)):
-        raise ValueError(
-            "every '<!-- capmodel ... -->' needs its '<!-- end -->', on lines of their own"
-        )
+        raise ValueError("'<!-- capmodel ... -->' and '<!-- end -->' come in pairs, on own lines")
     return _BLOCK.sub(
         lambda match: f"<!-- {match['command']} -->\n{block(read(match['command']))}<!-- end -->",
         text,

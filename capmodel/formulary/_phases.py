@@ -52,20 +52,21 @@ def phases_of(name: str, law: Law, mean: float = 1.0) -> PhaseType | None:
 
 
 def scaled_power(matrix: Array, exponent: int) -> tuple[Array, float]:
-    """(P, c) with matrix^exponent = P e^c, by squaring; c keeps the entries below overflow."""
+    """(P, c) with matrix^exponent = P e^c, by squaring; c keeps the entries within range."""
     power, scale = np.eye(matrix.shape[0]), 0.0
-    square, log = matrix.copy(), 0.0
+    square, log = matrix, 0.0
     with np.errstate(under="ignore"):
         while exponent:
             if exponent & 1:
-                power, scale = power @ square, scale + log
-                largest = power.max()
-                if largest > 1e100:
-                    power, scale = power / largest, scale + math.log(largest)
+                power, scale = _within_range(power @ square, scale + log)
             exponent >>= 1
             if exponent:
-                square, log = square @ square, 2.0 * log
-                largest = square.max()
-                if largest > 1e100:
-                    square, log = square / largest, log + math.log(largest)
+                square, log = _within_range(square @ square, 2.0 * log)
     return power, scale
+
+
+def _within_range(matrix: Array, scale: float) -> tuple[Array, float]:
+    largest = float(matrix.max())
+    if 1e-100 < largest < 1e100 or largest == 0.0:
+        return matrix, scale
+    return matrix / largest, scale + math.log(largest)

@@ -20,7 +20,7 @@ def poisson_pmf(count: Array, mean: float) -> Array:
     if mean == 0.0:
         return np.where(count == 0.0, 1.0, 0.0)
     small = np.minimum(count, _SMALL).astype(np.int64)
-    with np.errstate(under="ignore"):
+    with np.errstate(under="ignore", over="ignore"):
         if mean < 600.0:
             direct = np.exp(-mean) * np.power(mean, small) / _FACTORIAL[small]
         else:

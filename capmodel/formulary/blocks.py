@@ -93,11 +93,15 @@ def mean_excess_erlang(mean: ArrayLike, shape: ArrayLike, floor: ArrayLike) -> A
     k = np.where(np.isfinite(phases), phases, 1.0)
     x = k * constant / average
     # beyond the mean the fluid part is taken out first: its complement E(F - g)^+ is small there
-    inside = np.where(x <= k, x, 0.0)
-    below = _excess_series(k, inside, gammaln)
     with np.errstate(invalid="ignore"):
-        above = np.where(x > k, mean_max_erlang(average, k, constant) - average, 0.0)
-    exact = np.where(x <= k, average * below, above)
+        plain = np.asarray(mean_max_erlang(average, k, constant) - average)
+    # the difference keeps its digits unless it is small against its parts
+    small = np.broadcast_to((x <= k) & (plain < 1e-3 * average), plain.shape)
+    exact = np.array(plain)
+    if np.any(small):
+        phases_small = np.broadcast_to(k, plain.shape)[small]
+        series = _excess_series(phases_small, np.broadcast_to(x, plain.shape)[small], gammaln)
+        exact[small] = np.broadcast_to(average, plain.shape)[small] * series
     return np.where(np.isfinite(phases), np.maximum(exact, 0.0), fluid)
 
 

@@ -19,6 +19,8 @@ from capmodel.formulary.mm1k import loss_mm1k
 from capmodel.numerics.gth import ginverse, stationary
 from capmodel.numerics.phase_type import PhaseType
 
+_VANISHING = 1e-250  # loss that counts as none
+
 
 def loss_gim1k(
     offered_load: ArrayLike, capacity: ArrayLike, arrivals: Law = "deterministic"
@@ -52,7 +54,7 @@ def loss_gim1k(
     Notes
     -----
     Exact, positive terms only: relative accuracy about 1e-14, plus 1e-16 K where the loss falls by
-    a factor with every place; down to 1e-300, below which it is 0.
+    a factor with every place; down to 1e-250, below which it may be 0.
 
     Source: D. G. Kendall, Ann. Math. Statist. 24 (1953), embedded chain of GI/M/1; L. Takács (1962)
     for the finite queue; duality of M/G/1 and GI/M/1 by counting empty places.
@@ -77,7 +79,7 @@ def loss_gim1k(
         if law is None:
             total, _, scale = plain_sums(poisson_service(1.0 / rho), int(k) + 1)
             return math.exp(-scale) / total
-        return _by_phase(law, rho, int(k))
+        return _by_phase(law.scaled(rho), int(k))
 
     return elementwise(loss, load, size)
 
@@ -87,19 +89,22 @@ def _sparse(load: float, capacity: int) -> float:
     return math.exp(-1.0 / load) if capacity == 1 and load > 0.0 else 0.0
 
 
-def _by_phase(law: PhaseType, load: float, capacity: int) -> float:
+def _by_phase(law: PhaseType, capacity: int) -> float:
     size = law.order
-    serve = 1.0 / load  # rate of service where the mean interval is 1
-    jumps = serve * np.outer(np.ones(size), law.start)
+    # unit of time is the mean service; the share lost with one place bounds all others
+    one_place = law.start @ ginverse(law.rates, law.exits + 1.0) @ law.exits
+    if one_place < _VANISHING:
+        return 0.0
+    jumps = np.outer(np.ones(size), law.start)
     # a full buffer restarts the interval with every lost packet; up and down balance across the cut
     full = stationary(law.rates + jumps + np.outer(law.exits, law.start))
-    step = serve * ginverse(law.rates + jumps, law.exits)
+    step = ginverse(law.rates + jumps, law.exits)
     both = np.block([[step, np.eye(size)], [np.zeros((size, size)), np.eye(size)]])
     power, scale = scaled_power(both, capacity - 1)  # step^(K-1) and the sum of lower powers
     lost = float(full @ law.exits)
     with np.errstate(under="ignore"):
         low = full @ power[:size, :size]  # one packet present
         above = full @ power[:size, size:] + low  # 1 .. K packets
-        empty = serve * (low @ ginverse(law.rates, law.exits))
+        empty = low @ ginverse(law.rates, law.exits)
         offered = float((above + empty) @ law.exits)
         return lost * math.exp(-scale) / offered

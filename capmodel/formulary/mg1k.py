@@ -109,12 +109,14 @@ def loss_mg1k(
         return loss_mm1k(load, size)
 
     def loss(rho: float, k: float) -> float:
-        if k > 1.0 and rho < _VANISHING:
+        if k == 1.0:
+            return rho / (1.0 + rho)
+        if rho < _VANISHING:
             return 0.0
         if law is not None:
             total, lost = phase_sums(law, rho, int(k))
         elif rho > HEAVY:  # (rho - 1 + P(empty))/rho
-            return rho / (1.0 + rho) if k == 1.0 else (rho - 1.0) / rho
+            return (rho - 1.0) / rho
         else:
             total, lost, _ = plain_sums(poisson_service(rho), int(k))
         return lost / (lost + total)

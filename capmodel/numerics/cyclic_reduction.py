@@ -22,6 +22,7 @@ from capmodel.numerics.gth import Array, ginverse, stationary
 
 # Beyond this ratio of down to up the lower levels would underflow: the last level is all there is.
 _CLOSED = 1e-120
+_RARE = 1e-100  # worth a closer look
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def solve_levels(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSol
     True
     """
     try:
-        with np.errstate(under="ignore"):
+        with np.errstate(all="ignore"):  # what becomes infinite or undefined is looked at
             return _solve(_begin(levels, weights), boundary, weights)
     except _MixedStackError:
         return _one_by_one(levels, boundary, weights)
@@ -227,13 +228,14 @@ def solve_levels(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSol
 def _solve(state: _State, boundary: Boundary, weights: Weights) -> QBDSolution:
     raised: list[_Raise] = []
     while state.count > 1:
-        if state.count % 2 == 0:
-            if _is_closed(state):
-                return _closed(state, boundary, raised)
-            state, above = _halve_even(state) if state.count > 2 else _peel(state)
-            raised.append(above)
-        else:
+        if state.count % 2:
             state = _halve(state)
+            continue
+        inverse, inverse_high = _both_inverses(state)
+        if _is_closed(state, inverse_high):
+            return _closed(state, boundary, raised)
+        state, above = _halve_even(state, inverse, inverse_high)
+        raised.append(above)
     return _finish(state, boundary, weights, raised)
 
 
@@ -297,27 +299,27 @@ def _halve(s: _State) -> _State:
     )
 
 
-def _halve_even(s: _State) -> tuple[_State, _Raise]:
-    """Eliminate levels 2, 4, ..., count of an even number of levels, four or more."""
+def _both_inverses(s: _State) -> tuple[Array, Array]:
+    """Of an interior level and of the last one."""
     out = s.down.sum(-1)
     local, high = np.broadcast_arrays(s.local, s.high)
     exits = np.stack([s.up.sum(-1) + out, out])
     inverse, inverse_high = ginverse(np.stack([local, high]), exits)
-    state, down_up, turned = _without_every_second(s, inverse)
+    return inverse, inverse_high
+
+
+def _halve_even(s: _State, inverse: Array, inverse_high: Array) -> tuple[_State, _Raise]:
+    """Eliminate levels 2, 4, ..., count of an even number of levels."""
     top, above = _without_last(s, inverse_high)
-    high = s.local + top["high"] + down_up
+    if s.count == 2:
+        low = {"high": s.low + top["high"], "core_high": s.core_low + top["core_high"]}
+        return replace(s, **{**top, **low, "count": 1}), above
+    state, down_up, turned = _without_every_second(s, inverse)
     flat, slope = s.weights
+    high = s.local + top["high"] + down_up
     core_high = flat + (s.count - 3) * slope + top["core_high"] + turned
-    return replace(
-        state, **{**top, "count": s.count // 2, "high": high, "core_high": core_high}
-    ), above
-
-
-def _peel(s: _State) -> tuple[_State, _Raise]:
-    """Eliminate the second of two levels."""
-    top, above = _without_last(s, ginverse(s.high, s.down.sum(-1)))
-    low = {"high": s.low + top["high"], "core_high": s.core_low + top["core_high"]}
-    return replace(s, **{**top, **low, "count": 1}), above
+    changed = {**top, "count": s.count // 2, "high": high, "core_high": core_high}
+    return replace(state, **changed), above
 
 
 def _without_every_second(s: _State, inverse: Array) -> tuple[_State, Array, Array]:
@@ -377,14 +379,17 @@ def _without_last(s: _State, inverse: Array) -> tuple[dict[str, Array], _Raise]:
     }, _Raise(above, mixed, climb)
 
 
-def _is_closed(s: _State) -> bool:
+def _is_closed(s: _State, inverse_high: Array) -> bool:
     """Whether the way down has become so rare that the last level holds everything."""
-    closed = s.down.sum((-1, -2)) < _CLOSED * s.up.sum((-1, -2))
-    if not closed.any():
+    up = s.up.sum(-1).max(-1)
+    longest = inverse_high.sum(-1).max(-1)
+    if (longest * up < 1.0 / _RARE).all():
         return False
-    if not closed.all():
+    out = (stationary(s.high) * s.down.sum(-1)).sum(-1)
+    closed = ~(out >= _CLOSED * up) | ~np.isfinite(longest)
+    if closed.any() and not closed.all():
         raise _MixedStackError
-    return True
+    return bool(closed.all())
 
 
 def _row(vector: Array) -> Array:
@@ -414,6 +419,11 @@ def _finish(s: _State, boundary: Boundary, weights: Weights, raised: list[_Raise
     if started is not None:
         exc = (bottom[..., None, :, :] @ started)[..., 0, :]
     sums = (bottom @ below + core @ s.core_high)[..., 0, :]
+    lost = ~np.isfinite(sums).all(-1)
+    if lost.any():  # the boundary is less likely than any number that can be stored
+        if not lost.all():
+            raise _MixedStackError
+        return _closed(s, boundary, raised)
     return _scaled(bottom[..., 0, :], core, exc, core, exc, sums, raised)
 
 

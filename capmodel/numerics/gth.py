@@ -71,26 +71,28 @@ def ginverse(rates: Array, exits: Array) -> Array:
 
 def _inverse_of_two(rates: Array, exits: Array) -> Array:
     a, b = rates[..., 0, 1], rates[..., 1, 0]
-    p, q = exits[..., 0], exits[..., 1]
-    scale = 1.0 / (p * (b + q) + a * q)
-    out = np.empty(np.broadcast_shapes(rates.shape, exits.shape[:-1] + (2, 2)))
-    out[..., 0, 0] = (b + q) * scale
-    out[..., 0, 1] = a * scale
-    out[..., 1, 0] = b * scale
-    out[..., 1, 1] = (a + p) * scale
-    return out
+    rows = _two(a, b, exits[..., 0], exits[..., 1])
+    return np.stack(rows, axis=-1).reshape(*rows[0].shape, 2, 2)
+
+
+def _two(a: Array, b: Array, p: Array, q: Array) -> tuple[Array, Array, Array, Array]:
+    """Entries for two states with rates a there, b back, exits p and q; no product of rates."""
+    first = 1.0 / (a + p)
+    back, on = b * first, a * first
+    n11 = 1.0 / (q + back * p)
+    n10 = back * n11
+    return first + on * n10, on * n11, n10, n11
 
 
 def _inverse_of_three(rates: Array, exits: Array) -> Array:
-    """State 0 eliminated, the other two as :func:`_inverse_of_two` does, and state 0 put back."""
+    """State 0 eliminated, the other two as for two states, and state 0 put back."""
     a01, a02, a10 = rates[..., 0, 1], rates[..., 0, 2], rates[..., 1, 0]
     a12, a20, a21 = rates[..., 1, 2], rates[..., 2, 0], rates[..., 2, 1]
     first = 1.0 / (a01 + a02 + exits[..., 0])
     to1, to2, out = a01 * first, a02 * first, exits[..., 0] * first
-    a, b = a12 + a10 * to2, a21 + a20 * to1
-    p, q = exits[..., 1] + a10 * out, exits[..., 2] + a20 * out
-    scale = 1.0 / (p * (b + q) + a * q)
-    n11, n12, n21, n22 = (b + q) * scale, a * scale, b * scale, (a + p) * scale
+    n11, n12, n21, n22 = _two(
+        a12 + a10 * to2, a21 + a20 * to1, exits[..., 1] + a10 * out, exits[..., 2] + a20 * out
+    )
     back1, back2 = a10 * first, a20 * first
     n10, n20 = n11 * back1 + n12 * back2, n21 * back1 + n22 * back2
     rows = (first + to1 * n10 + to2 * n20, to1 * n11 + to2 * n21, to1 * n12 + to2 * n22,

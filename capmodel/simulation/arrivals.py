@@ -30,7 +30,10 @@ def draw(rng: np.random.Generator, law: Law) -> float:
 
 @compiled
 def begin(rng: np.random.Generator, source: Source, clock: Floats) -> None:
-    """Start the clock of a source at a random phase: count, start, last arrival, end of burst [s]."""
+    """Start the clock of a source at a random phase.
+
+    The clock holds a count, the start [s], the last arrival [s] and the end of the burst [s].
+    """
     clock[0] = 0.0
     clock[1] = (rng.random() - 1.0) * source.gap
     clock[2] = 0.0
@@ -95,7 +98,7 @@ def _in_bursts(rng: np.random.Generator, source: Source, clock: Floats) -> float
         clock[2] = clock[3] + pause
         clock[3] = clock[2] + length
     clock[2] += gap
-    return clock[2]
+    return float(clock[2])
 
 
 @compiled

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from capmodel.simulation import tally
 from capmodel.simulation.arrivals import begin, draw, refill
 from capmodel.simulation.compiled import compiled
 from capmodel.simulation.costs import (
@@ -46,30 +47,7 @@ from capmodel.simulation.state import (
     deliver,
     free_block,
     pick,
-)
-from capmodel.simulation.tally import (
-    BUFFER_DROPS,
-    BUFFER_TIME,
-    BUFFERS_AFTER,
-    BUFFERS_BEFORE,
-    CAPTURED,
-    CONSUMER_PACKETS,
-    CONSUMER_SWITCHES,
-    CONSUMER_WAITING,
-    ELAPSED,
-    INTERRUPTS,
-    KERNEL_DROPS,
-    KERNEL_INTERRUPTS,
-    KERNEL_PACKETS,
-    KERNEL_WAKEUPS,
-    OFFERED,
-    POLLS,
-    RING_AFTER,
-    RING_BEFORE,
-    RING_DROPS,
-    RING_TIME,
-    STAY,
-    WAKES,
+    start,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -128,22 +106,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         arrival = np.inf
     seen_packets, measuring, begun = 0, True, 0.0
     stop_at = horizon
-    for i in range(n):
-        if c.policy == SPIN:
-            phase[i], left[i] = LOOK, np.inf
-        elif c.policy == SLEEP:
-            phase[i], timer[i] = NAPPING, c.sleep * (i + 1.0) / n
-        held[i] = min(filled, c.capacity)
-        if held[i] > 0:
-            phase[i], left[i] = PACKET, c.consumer
-        if c.kind == BLOCKS and held[i] > 0:
-            closed[i] = min(held[i], c.blocks)
-            for j in range(closed[i]):
-                sizes[i, j] = held[i] // closed[i]
-            held[i] = closed[i] * sizes[i, 0]
-            phase[i], left[i] = READ, c.poll
-            if closed[i] == c.blocks:
-                opened[i] = -1.0
+    start(c, filled, state)
     if filled > 0:
         core = 0
 
@@ -161,10 +124,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 t_timer, who = timer[i], i
             if batch_timer[i] < t_batch:
                 t_batch, whose = batch_timer[i], i
-        then = min(
-            min(min(t_kernel, t_consumer), min(t_timer, t_batch)),
-            min(min(arrival, interrupt_at), min(tick_at, min(move_at, stop_at))),
-        )
+        then = min(t_kernel, t_consumer, t_timer, t_batch, arrival)
+        then = min(then, interrupt_at, tick_at, move_at, stop_at)
         if then == np.inf:
             break
         step = then - now
@@ -174,28 +135,28 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         if core >= 0:
             left[core] -= step * speed
         present = held.sum() * step
-        times[STAY] += present
+        times[tally.STAY] += present
         if measuring:
-            times[RING_TIME] += in_ring * step
-            times[BUFFER_TIME] += present
+            times[tally.RING_TIME] += in_ring * step
+            times[tally.BUFFER_TIME] += present
             if kernel != IDLE:
-                at_work = step * (kernel_speed if c.same else 1.0)
+                useful = step * kernel_speed
                 if kernel == SIGNAL:
-                    times[KERNEL_WAKEUPS] += at_work
+                    times[tally.KERNEL_WAKEUPS] += useful
                 elif kernel == INTERRUPTED:
-                    times[KERNEL_INTERRUPTS] += at_work
+                    times[tally.KERNEL_INTERRUPTS] += useful
                 else:
-                    useful = step * kernel_speed
-                    times[KERNEL_PACKETS] += useful
-                    times[KERNEL_WAKEUPS] += at_work - useful  # what contention adds
+                    times[tally.KERNEL_PACKETS] += useful
+                if not c.same:
+                    times[tally.KERNEL_WAKEUPS] += step - useful  # what contention adds
             if core >= 0:
                 used = step * speed
                 if phase[core] == PACKET:
-                    times[CONSUMER_PACKETS] += used
+                    times[tally.CONSUMER_PACKETS] += used
                 elif phase[core] == SWITCH:
-                    times[CONSUMER_SWITCHES] += used
+                    times[tally.CONSUMER_SWITCHES] += used
                 else:
-                    times[CONSUMER_WAITING] += used
+                    times[tally.CONSUMER_WAITING] += used
 
         ask = -1  # the consumer that has to decide what to do next
         if then == t_kernel:
@@ -228,16 +189,16 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     allowed -= 1
                     if measuring:
                         work = min(c.kernel, c.dropped) + rest
-                        times[KERNEL_DROPS] += work * factor * full / n
+                        times[tally.KERNEL_DROPS] += work * factor * full / n
                     for i in range(n):
                         if refused[i]:
-                            counts[BUFFER_DROPS] += 1
+                            counts[tally.BUFFER_DROPS] += 1
                         else:
                             pending += deliver(c, i, now, state)
                             if phase[i] == LOOK and held[i] > 0 and c.kind != BLOCKS:
                                 phase[i] = PACKET
                                 left[i] = c.consumer * draw(rng, c.consumer_law)
-                    times[STAY] += (now - stamps[head]) * (n - full)
+                    times[tally.STAY] += (now - stamps[head]) * (n - full)
                     head = head + 1 if head + 1 < stamps.size else 0
         elif then == t_consumer:
             ask = core
@@ -258,11 +219,11 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 times[:] = 0.0
                 counts[:] = 0
                 begun = now
-                counts[RING_BEFORE] = in_ring
-                counts[BUFFERS_BEFORE] = held.sum()
+                counts[tally.RING_BEFORE] = in_ring
+                counts[tally.BUFFERS_BEFORE] = held.sum()
             if seen_packets > last:
                 break
-            counts[OFFERED] += 1
+            counts[tally.OFFERED] += 1
             index += 1
             if index == _CHUNK:
                 refill(rng, source, clock, trace, arrivals)
@@ -274,7 +235,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             if c.kind == RING:
                 most = c.capacity - held.max()
             if in_ring >= most or in_ring >= stamps.size:
-                counts[RING_DROPS] += 1
+                counts[tally.RING_DROPS] += 1
             else:
                 in_ring += 1
                 stamps[tail] = now
@@ -284,7 +245,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     or (c.driver == NAPI and not sweeping and kernel != INTERRUPTED)
                 ):
                     interrupt_at = max(now, last_interrupt + c.spacing)
-        elif then == interrupt_at or then == tick_at:
+        elif then in (interrupt_at, tick_at):
             if then == tick_at:
                 tick_at = now + c.tick
                 allowed = c.budget
@@ -292,21 +253,23 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     skipped = int((arrival - now) / c.tick)
                     tick_at = now + (skipped + 1) * c.tick if skipped > 0 else tick_at
                     if measuring:
-                        counts[INTERRUPTS] += max(skipped, 0)
-                        times[KERNEL_INTERRUPTS] += max(skipped, 0) * c.interrupt
+                        counts[tally.INTERRUPTS] += max(skipped, 0)
+                        times[tally.KERNEL_INTERRUPTS] += max(skipped, 0) * c.interrupt
             else:
                 interrupt_at = np.inf
             last_interrupt = now
             if measuring:
-                counts[INTERRUPTS] += 1
+                counts[tally.INTERRUPTS] += 1
             if kernel == IDLE:
                 kernel, kernel_left = INTERRUPTED, c.interrupt
             else:  # the interrupt takes its time from what the kernel is doing
                 kernel_left += c.interrupt
                 sweeping = True
                 if measuring:
-                    times[KERNEL_INTERRUPTS] += c.interrupt
-                    times[KERNEL_WAKEUPS if kernel == SIGNAL else KERNEL_PACKETS] -= c.interrupt
+                    times[tally.KERNEL_INTERRUPTS] += c.interrupt
+                    times[tally.KERNEL_WAKEUPS if kernel == SIGNAL else tally.KERNEL_PACKETS] -= (
+                        c.interrupt
+                    )
         elif then == move_at:
             place = 1 - place
             c = places[place]
@@ -316,7 +279,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     opened[i] = -1.0
         else:  # the end of a finite run: what is still inside is worked off, off the record
             stop_at = np.inf
-            times[ELAPSED] = now
+            times[tally.ELAPSED] = now
             measuring = False
 
         # a consumer that came to the end of what it did
@@ -325,7 +288,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             was = phase[i]
             if was == PACKET:
                 held[i] -= 1
-                counts[CAPTURED] += 1
+                counts[tally.CAPTURED] += 1
                 if c.kind == BLOCKS:
                     todo[i] -= 1
                     if todo[i] == 0:
@@ -352,12 +315,12 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 if skipped > 1:  # nobody will see these looks at an empty buffer
                     phase[i], timer[i] = NAPPING, now + skipped * period
                     if measuring:
-                        counts[POLLS] += skipped
-                        times[CONSUMER_WAITING] += skipped * c.poll
+                        counts[tally.POLLS] += skipped
+                        times[tally.CONSUMER_WAITING] += skipped * c.poll
                 else:
                     phase[i], left[i] = CALL, c.poll
                     if measuring:
-                        counts[POLLS] += 1
+                        counts[tally.POLLS] += 1
             elif c.policy == YIELD and was not in (LOOK, POLLING_CALL):
                 phase[i], left[i] = LOOK, c.spin
             elif was == POLLING_CALL:
@@ -367,7 +330,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 if c.wait_law.kind != 0:
                     left[i] *= draw(rng, c.wait_law)
                 if measuring:
-                    counts[POLLS] += 1
+                    counts[tally.POLLS] += 1
             ran += 1
             if core == i and (ran >= _SLICE or not SWITCH <= phase[i] < LOOK):
                 core, turn, ran = -1, i + 1, 0  # it gives the core away to wait, or must
@@ -396,7 +359,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                                 kernel_left *= draw(rng, c.wait_law)
                             batch_timer[i] = np.inf if c.kind != BLOCKS else batch_timer[i]
                             if measuring:
-                                counts[WAKES] += 1
+                                counts[tally.WAKES] += 1
                             break
             if kernel == IDLE and in_ring > 0:
                 ready = sweeping or c.driver == INTERRUPT
@@ -406,7 +369,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     factor = draw(rng, c.kernel_law)
                     kernel, kernel_left = PASS, min(c.kernel, c.dropped) * factor
                     if c.driver == INTERRUPT and measuring:
-                        counts[INTERRUPTS] += 1
+                        counts[tally.INTERRUPTS] += 1
             elif kernel == IDLE:
                 sweeping, swept = False, 0
                 if not measuring:
@@ -428,11 +391,11 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         elif c.contention > 0.0 and core >= 0 and phase[core] in (LOOK, CALL):
             kernel_speed = 1.0 / (1.0 + c.contention)
 
-    counts[RING_AFTER] = in_ring
-    counts[BUFFERS_AFTER] = held.sum()
-    times[KERNEL_PACKETS] -= times[KERNEL_DROPS]
+    counts[tally.RING_AFTER] = in_ring
+    counts[tally.BUFFERS_AFTER] = held.sum()
+    times[tally.KERNEL_PACKETS] -= times[tally.KERNEL_DROPS]
     if np.isfinite(horizon):
-        counts[CAPTURED] += held.sum() + n * in_ring
-        counts[RING_AFTER] = counts[BUFFERS_AFTER] = 0
+        counts[tally.CAPTURED] += held.sum() + n * in_ring
+        counts[tally.RING_AFTER] = counts[tally.BUFFERS_AFTER] = 0
     else:
-        times[ELAPSED] = now - begun
+        times[tally.ELAPSED] = now - begun

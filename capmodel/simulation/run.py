@@ -150,7 +150,12 @@ def simulate(
     runs = [_replicate(plan, np.random.Generator(np.random.PCG64(s))) for s in streams]
     samples = [quantities(plan, *run) for run in runs]
     totals = np.sum([counts for _, counts in runs], axis=0)
-    table = {name: np.array([sample[name] for sample in samples]) for name in samples[0]}
+    table: dict[str, Floats] = {
+        name: np.array([sample[name] for sample in samples]) for name in samples[0]
+    }
+    seen = table.pop("carried_seen")
+    if not whole:
+        _calm(table, seen, rate)
     std = {name: _deviation(values) for name, values in table.items()}
     factor = _student(replications - 1) / math.sqrt(replications)
     return SimulationResult(
@@ -186,6 +191,21 @@ def refusal(path: CapturePath) -> str | None:
         if not np.all(np.isfinite(np.asarray(value, dtype=np.float64))):
             return f"the simulation needs a finite {name}, got {value!r}"
     return next((why for why in map(refusal, path.alternatives) if why is not None), None)
+
+
+def _calm(table: dict[str, Floats], seen: Floats, rate: float) -> None:
+    """Take the carried rate from whichever estimate varies less between replications.
+
+    Below saturation that is the captured share of what came, at saturation the packets carried per
+    second, whatever came. The drops follow, so that packets stay conserved.
+    """
+    captured = table["captured"]
+    if np.std(seen) >= rate * np.std(captured) or np.any(seen > rate) or np.any(captured >= 1.0):
+        return
+    scale = (1.0 - seen / rate) / (1.0 - captured)
+    table["captured"], table["carried_rate"] = seen / rate, seen
+    for name in ("loss", "ring_drops", "buffer_drops"):
+        table[name] = table[name] * scale
 
 
 def _deviation(values: Floats) -> float:
@@ -301,6 +321,7 @@ def quantities(plan: _Plan, times: Floats, counts: npt.NDArray[np.int64]) -> dic
         "interrupt_rate": k["interrupts"] / elapsed,
         "ring_occupancy": in_ring,
         "buffer_occupancy": 0.0 if direct else t["buffer time"] / elapsed / n,
+        "carried_seen": k["captured"] / n / elapsed,
         "sojourn_time": t["stay"] / k["captured"] if k["captured"] else math.inf,
     }
     shares = {
@@ -337,6 +358,11 @@ def _mixture(
     def width(a: float, b: float) -> float:
         return math.hypot(share * a, (1.0 - share) * b)
 
+    moves_std = 0.0
+    if math.isfinite(float(path.arrivals.duration)):
+        means = same.mean["captured"], split.mean["captured"]
+        variance = environment_variance(*means, leave_same, leave_split, path.arrivals.duration)
+        moves_std = math.sqrt(float(variance))
     names = list(same.mean)
     return SimulationResult(
         path=path,
@@ -348,14 +374,7 @@ def _mixture(
         seed=seed,
         whole_runs=False,
         packets=same.packets + split.packets,
-        moves_std=math.sqrt(
-            float(
-                environment_variance(
-                    same.mean["captured"], split.mean["captured"], leave_same, leave_split,
-                    path.arrivals.duration,
-                )
-            )
-        ),
+        moves_std=moves_std,
         notes=(
             "the scheduler moves too seldom to be simulated as it moves: the two placements were "
             "simulated by themselves and weighted by the time spent in each",

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capmodel.simulation.compiled import compiled
-from capmodel.simulation.costs import BLOCKS, Costs
+from capmodel.simulation.costs import BLOCKS, SLEEP, SPIN, Costs
 
 # the kernel: idle, in an interrupt, at a packet before and after it has looked for room, signalling
 IDLE, INTERRUPTED, PASS, DELIVER, SIGNAL = range(5)
@@ -31,6 +31,28 @@ State = tuple[
     Integers,
     Integers,
 ]
+
+
+@compiled
+def start(c: Costs, filled: int, state: State) -> None:
+    """Consumers as a run finds them: waiting, or at work where `filled` packets are held already."""
+    phase, left, timer, _, held, _, _, closed, opened, sizes, _ = state
+    n = phase.size
+    for i in range(n):
+        if c.policy == SPIN:
+            phase[i], left[i] = LOOK, np.inf
+        elif c.policy == SLEEP:
+            phase[i], timer[i] = NAPPING, (c.sleep + c.poll) * (i + 1.0) / n
+        held[i] = min(filled, c.capacity)
+        if held[i] > 0 and c.kind == BLOCKS:
+            closed[i] = min(held[i], c.blocks)
+            sizes[i, :] = held[i] // closed[i]
+            held[i] = closed[i] * sizes[i, 0]
+            phase[i], left[i] = READ, c.poll
+            if closed[i] == c.blocks:
+                opened[i] = -1.0
+        elif held[i] > 0:
+            phase[i], left[i], timer[i] = PACKET, c.consumer, np.inf
 
 
 @compiled

@@ -161,7 +161,13 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                 interrupts += 1
                 if last_interrupt < horizon:
                     kernel_interrupts += c.interrupt
-                start = last_interrupt + c.interrupt
+                if slows:
+                    slept = free if waiting == 0 else np.inf
+                    start = _slowed(last_interrupt, c.interrupt, slept, window, c.contention)
+                    if start <= horizon:
+                        kernel_wakeups += start - last_interrupt - c.interrupt
+                else:
+                    start = last_interrupt + c.interrupt
             factor = 1.0
             if not kernel_fixed:
                 if next_draw == _CHUNK:

@@ -68,14 +68,12 @@ def select(path: CapturePath, solver: str | None = None) -> Solver:
     reasons, able = {}, []
     for candidate in candidates:
         reason = candidate.accepts(path)
-        if reason is None:
-            able.append(candidate)
-        else:
+        if reason is not None:
             reasons[candidate.name] = reason
-    # a solver that takes the path but would rather not comes after one that has no doubts
-    for candidate in able:
-        if candidate.doubts(path) is None:
+        elif candidate.doubts(path) is None:
             return candidate
+        else:  # it takes the path but would rather leave it to another
+            able.append(candidate)
     if able:
         return able[0]
     listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

@@ -14,6 +14,7 @@ Result = TypeVar("Result")
 
 _TOLERANCE = 1e-5  # of the last step; the point it leads to is closer by the map's contraction
 _MOST_STEPS = 60
+_PATIENCE = 6  # steps before the search is kept within brackets
 _MERGED = 1e-3  # starts that have come so close lead to the same point
 _FARTHEST = 2.0  # most that the secant changes any coordinate
 
@@ -31,7 +32,8 @@ def fixed_points(
     before: tuple[Array, Array] | None = None  # points and residuals one step ago
     found: list[tuple[int, Result, int]] = []
     names = np.arange(len(points))
-    for _ in range(_MOST_STEPS):
+    bracket = np.stack([np.full(len(points), -np.inf), np.full(len(points), np.inf)])
+    for taken in range(_MOST_STEPS):
         image, result = step(points)
         residual = np.maximum(image, least) - np.maximum(points, least)
         settled = np.abs(residual).max(-1) < _TOLERANCE
@@ -40,11 +42,31 @@ def fixed_points(
         if not np.any(keep):
             names = names[:0]
             break
-        following = image if before is None else _accelerated(points, residual, before)
-        names, before = names[keep], (points[keep], residual[keep])
+        bracket = _narrowed(bracket, points, residual)
+        following = image if before is None else _accelerated(points, image, residual, before)
+        if taken >= _PATIENCE:
+            following = _inside(following, bracket)
+        names, before, bracket = names[keep], (points[keep], residual[keep]), bracket[:, keep]
         points = following[keep]
     found.sort(key=lambda entry: entry[0])
     return [(result, i) for _, result, i in found], len(names)
+
+
+def _narrowed(bracket: Array, points: Array, residual: Array) -> Array:
+    """Where the mean of the coordinates must lie if the map falls as they rise."""
+    mean, way = points.mean(-1), residual.mean(-1)
+    low = np.where(way > 0.0, np.maximum(bracket[0], mean), bracket[0])
+    high = np.where(way < 0.0, np.minimum(bracket[1], mean), bracket[1])
+    return np.stack([low, high])
+
+
+def _inside(points: Array, bracket: Array) -> Array:
+    """Shift points whose mean is outside to the middle of the bracket."""
+    low, high = bracket
+    mean = points.mean(-1)
+    outside = np.isfinite(high - low) & (low < high) & ((mean <= low) | (mean >= high))
+    middle = np.where(outside, 0.5 * (low + high), mean)
+    return points + (middle - mean)[:, None]
 
 
 def _first_of_its_kind(points: Array, residual: Array) -> npt.NDArray[np.bool_]:
@@ -56,7 +78,9 @@ def _first_of_its_kind(points: Array, residual: Array) -> npt.NDArray[np.bool_]:
     return first
 
 
-def _accelerated(points: Array, residual: Array, before: tuple[Array, Array]) -> Array:
+def _accelerated(
+    points: Array, image: Array, residual: Array, before: tuple[Array, Array]
+) -> Array:
     """Secant step along the last change of the residual (Anderson's method of depth one)."""
     moved, changed = points - before[0], residual - before[1]
     length = (changed * changed).sum(-1, keepdims=True)
@@ -64,4 +88,4 @@ def _accelerated(points: Array, residual: Array, before: tuple[Array, Array]) ->
         weight = (changed * residual).sum(-1, keepdims=True) / length
     # where the residual hardly changes there is nothing to learn from it
     weight = np.where(np.abs(weight) < 2.0, weight, 0.0)
-    return points + residual - np.clip(weight * (moved + changed), -_FARTHEST, _FARTHEST)
+    return image - np.clip(weight * (moved + changed), -_FARTHEST, _FARTHEST)

@@ -61,7 +61,10 @@ class RingStage:
         self.index = index
 
     def solve(self, asleep_idle: Array, asleep_busy: Array, pace: Array) -> dict[str, Array]:
-        """Shares of time and rates, for stacks of rates of falling asleep [1/s] and paces [-]."""
+        """Shares of time and rates, for stacks of paces [-] and rates of falling asleep [1/s].
+
+        `asleep_busy` has one column per kernel phase.
+        """
         p, size = self.p, len(pace)
         scale = np.where(self.kernel.paced > 0.0, pace[:, None], 1.0)  # awake phases only
         whole = np.ones((size, len(self.local), 1))
@@ -75,7 +78,7 @@ class RingStage:
         top[..., completed] = core[..., completed]
         if self.coupled:
             here = np.arange(p)
-            local[:, here, p + here] += asleep_busy[:, None]
+            local[:, here, p + here] += asleep_busy
             below[:, 0, 1] = asleep_idle
         solution = solve_levels(
             Levels(self.ring, self.rate * np.eye(len(self.local)), local, down, local),

@@ -20,7 +20,18 @@ __all__ = ["ACCURACY", "NAME", "accepts", "doubts", "solve"]
 
 
 def accepts(path: CapturePath) -> str | None:
-    """Why this solver cannot take the path; None if it can."""
+    """Why this solver cannot take the path.
+
+    Parameters
+    ----------
+    path : CapturePath
+        What is to be solved.
+
+    Returns
+    -------
+    str or None
+        The reason; None if it can.
+    """
     if np.any(np.asarray(path.arrivals.scv) > 1.0) or np.any(np.asarray(path.kernel.scv) > 1.0):
         return "closed forms hold for squared coefficients of variation from 0 to 1"
     return None
@@ -158,5 +169,15 @@ SOLVE_BY_ON_FULL: dict[str, Callable[[CapturePath], Solution]] = {
 
 
 def solve(path: CapturePath) -> Solution:
-    """Closed-form solution of a path; fields may be arrays that broadcast."""
+    """Closed-form solution of a path.
+
+    Parameters
+    ----------
+    path : CapturePath
+        What is to be solved; fields may be arrays that broadcast.
+
+    Returns
+    -------
+    Solution
+    """
     return SOLVE_BY_ON_FULL[path.on_full](path)

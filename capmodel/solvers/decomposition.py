@@ -31,7 +31,7 @@ ACCURACY = (
     "with the same service distributions (ring and buffer of 32 packets or more)"
 )
 STARTS = (1.0, 1e-2, 1e-8)  # rates of falling asleep to begin with, times the kernel cost
-NEVER = 1e-100  # a consumer that never sleeps
+LEAST = 1e-9  # sleeping more rarely than once in so many packets is never
 SAME = 1e-6  # carried rates closer than this are the same solution
 
 
@@ -62,22 +62,24 @@ class _Stages:
     capacity: int
     rate: float
     full_pace: float
+    kernel_cost: float
 
     def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
-        """Next logarithms of (rate asleep when idle, when busy, mean pace); ring and buffer."""
-        idle, busy, pace = np.exp(logs).T
-        ring = self.ring.solve(idle, busy, pace)
+        """Next logarithms of (rate asleep per state of the kernel, mean pace); ring and buffer."""
+        guess = np.exp(logs)
+        ring = self.ring.solve(guess[:, 0], guess[:, 1:-1], guess[:, -1])
         flows = solve_sleeper(self._feed(ring), self.consumer, self.capacity)
-        asleep = np.stack([flows.falling[..., 0], flows.falling[..., 1:].sum(-1)], axis=-1)
-        awake = flows.awake_counts[..., :2]
-        paced = (flows.full[..., 1:] * self.kernel.paced).sum(-1)
+        awake, paced = flows.awake_counts, self.kernel.paced
         with np.errstate(divide="ignore", invalid="ignore"):
-            rates = np.where(awake > 0.0, asleep / awake, 0.0)
-            # what never happens may have any rate: that of the other state
-            rates = np.where(awake > 0.0, rates, rates[..., ::-1])
-            share = np.where(awake[..., 1] > 0.0, paced / awake[..., 1], 0.0)
+            # a state that never occurs may have any rate: the mean one
+            mean = flows.falling.sum(-1, keepdims=True) / awake.sum(-1, keepdims=True)
+            rates = np.where(awake > 0.0, flows.falling / awake, mean)
+            working = (awake[..., 1:] * paced).sum(-1)
+            held = (flows.full[..., 1:] * paced).sum(-1)
+            share = np.where(working > 0.0, held / working, 0.0)
         pace = 1.0 - share + share * self.full_pace
-        following = np.concatenate([np.maximum(rates, NEVER), pace[..., None]], axis=-1)
+        least = 1e-6 * LEAST / self.kernel_cost
+        following = np.concatenate([np.maximum(rates, least), pace[..., None]], axis=-1)
         return np.log(following), (ring, flows)
 
     def _feed(self, ring: dict[str, Array]) -> Feed:
@@ -100,14 +102,12 @@ class _Stages:
         resumes = np.zeros((len(empties), 1, p + 1))
         resumes[:, 0, 0] = after_signal
         resumes[:, 0, 1:] = (1.0 - after_signal)[:, None] * time.start
-        counts = np.zeros((p + 1, 2))
-        counts[0, 0], counts[1:, 1] = 1.0, 1.0
         normal = delivers(time.exits)
         return Feed(
             moves=moves, delivers=normal, empty_moves=moves, empty_delivers=normal,
             full_moves=full_moves, full_delivers=delivers(full.exits), serves=np.ones(p + 1),
             signal_entry=np.append(0.0, time.exits)[:, None], signal_moves=np.zeros((1, 1)),
-            signal_exit=resumes, counts=counts, signal_counts=np.zeros((1, 2)),
+            signal_exit=resumes, counts=np.eye(p + 1), signal_counts=np.zeros((1, p + 1)),
         )  # fmt: skip
 
 
@@ -155,10 +155,11 @@ def solve(path: CapturePath) -> Solution:
     stages = _Stages(
         RingStage(float(path.arrivals.rate), int(kernel.ring), service, signal),
         service, consumer, int(path.buffer.capacity), float(path.arrivals.rate),
-        float(kernel.cost / kernel.drop_cost),
+        float(kernel.cost / kernel.drop_cost), float(kernel.cost),
     )  # fmt: skip
-    starts = np.log([[start / kernel.cost] * 2 + [1.0] for start in STARTS])
-    least = np.log(1e-9 / float(kernel.cost))
+    states = 1 + service.time.order
+    starts = np.log([[start / float(kernel.cost)] * states + [1.0] for start in STARTS])
+    least = np.log(LEAST / float(kernel.cost))
     points, failed = fixed_points(stages.step, starts, least)
     if not points:
         raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")
@@ -191,34 +192,33 @@ def _notes(carried: list[float], failed: int) -> tuple[str, ...]:
 
 
 def _found(path: CapturePath, i: int, ring: dict[str, Array], flows: Flows) -> dict[str, float]:
-    """Rates and shares of time of the whole: the ring's acceptance, the buffer's proportions."""
-    offered = float(path.arrivals.rate)
-    full, lost = float(ring["full"][i]), float(flows.drops[i] / flows.delivered[i])
-    kept = float(flows.carried[i] / flows.delivered[i])
+    """Rates and shares of time of the whole: the ring's acceptance, the buffer's proportions.
+
+    The stages agree on their flows up to the error of the method; where that would have a core
+    work more than all the time, the ring's figure gives way.
+    """
+    offered, wakeup, kernel = float(path.arrivals.rate), path.wakeup, path.kernel
     accepted = offered * float(ring["not_full"][i])
-    carried = accepted * kept
-    per_packet = {
-        name: float(getattr(flows, name)[i] / flows.carried[i])
-        for name in ("wakeups", "polls")
-    }  # fmt: skip
-    wakeups, polls = carried * per_packet["wakeups"], carried * per_packet["polls"]
-    wakeup, kernel = path.wakeup, path.kernel
-    signalling = wakeups * float(wakeup.cost)
-    running, polling = carried * float(path.consumer.cost), polls * float(wakeup.poll_cost)
+    carried = accepted * float(flows.carried[i] / flows.delivered[i])
+    dropped = accepted * float(flows.drops[i] / flows.delivered[i])
+    most = 1.0 / float(path.consumer.cost)
+    if carried > most:
+        carried, dropped = most, accepted - most
+    wakeups = carried * float(flows.wakeups[i] / flows.carried[i])
+    polls = carried * float(flows.polls[i] / flows.carried[i])
+    running = min(carried * float(path.consumer.cost), 1.0)
+    polling = min(polls * float(wakeup.poll_cost), 1.0 - running)
     interrupts = float(ring["interrupts"][i])
-    interrupting = interrupts * float(kernel.driver.interrupt_cost)
-    drops = accepted * lost
-    busy = carried * float(kernel.cost) + drops * float(kernel.drop_cost)
-    used = busy + signalling + interrupting
-    squeeze = min(1.0, 1.0 / used)  # two stages need not agree to the last digit
-    waking = wakeups * float(wakeup.latency)
-    away = max(1.0 - running - polling - waking - signalling, 0.0)
-    return {
-        "carried": carried, "delivered": accepted, "ring_drops": offered * full,
-        "buffer_drops": drops, "wakeups": wakeups, "polls": polls, "interrupts": interrupts,
-        "running": running, "polling": min(polling, 1.0 - running), "waking": waking,
-        "waiting": away, "signalling": signalling * squeeze, "busy": busy * squeeze,
-        "interrupting": interrupting * squeeze, "idle": max(1.0 - used, 0.0),
+    kernel_time = {
+        "busy": carried * float(kernel.cost) + dropped * float(kernel.drop_cost),
+        "signalling": wakeups * float(wakeup.cost),
+        "interrupting": interrupts * float(kernel.driver.interrupt_cost),
+    }
+    used = sum(kernel_time.values())
+    return {name: share / max(used, 1.0) for name, share in kernel_time.items()} | {
+        "idle": max(1.0 - used, 0.0), "carried": carried, "delivered": accepted,
+        "ring_drops": offered * float(ring["full"][i]), "buffer_drops": dropped,
+        "wakeups": wakeups, "polls": polls, "interrupts": interrupts, "running": running,
+        "polling": polling, "waiting": 1.0 - running - polling, "away": 1.0 - running - polling,
         "in_ring": float(ring["in_ring"][i]), "in_buffer": float(flows.in_buffer[i]),
     }  # fmt: skip
-

