@@ -205,6 +205,7 @@ def sample_posterior(
     moves: int = 1,
     final_moves: int = 25,
     seed: int = 2010,
+    start: Array | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Posterior:
     """Sample the posterior by sequential Monte Carlo with elliptical slice moves.
@@ -219,6 +220,9 @@ def sample_posterior(
         Sweeps of slice moves over all costs of every member per stage, and after the last.
     seed : int
         Seed; the same seed gives the same sample on the same platform.
+    start : ndarray, optional
+        A population under similar evidence (one claim less, say), from which only the final sweeps
+        are made; default: the prior and all stages. The log-evidence is then not a number.
     progress : callable, optional
         Called after every move with the share of the likelihood switched on.
 
@@ -227,9 +231,15 @@ def sample_posterior(
     Posterior
     """
     random = np.random.default_rng(np.random.SeedSequence(seed))
-    z = random.standard_normal((members, len(problem.priors)))
+    z = random.standard_normal((members, len(problem.priors))) if start is None else start
     level = problem.log_likelihood(z)
     power, evidence = 0.0, 0.0
+    if start is not None:
+        power, evidence = 1.0, float("nan")
+        for _ in range(final_moves):
+            z, level = _sweep(problem, z, level, power, random)
+            if progress is not None:
+                progress(power)
     while power < 1.0:
         following = _next_power(level, power)
         weight = (following - power) * (level - level.max())

@@ -3,7 +3,7 @@
     python tools/agreement.py [--paths 100] [--seed 1]
 
 For every family of paths (fixed by the seed) and every two solvers that both accept at least one
-of them: how many, and the mean, 95th percentile and maximum of ``|X1 - X2| / max(X1, X2)``. A solver
+of them: how many, and the mean, 95th percentile and maximum of ``|X1 - X2| / max(X1, X2)``. One
 that samples differs by its own noise too.
 """
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from capmodel.derivations.notation import positive
+from capmodel.derivations.notation import by_capacity, nonnegative, positive
 
 KERNEL = positive("kernel_cost")
-CONSUMER = positive("consumer_cost")
+CONSUMER = nonnegative("consumer_cost")
 WAKE = positive("wakeup_cost")
-LATENCY = positive("wakeup_latency")
-POLL = positive("poll_cost")
+LATENCY = nonnegative("wakeup_latency")
+POLL = nonnegative("poll_cost")
 
 _RHO = sp.Symbol("rho", positive=True)
 _B = sp.Symbol("b", integer=True, positive=True)
@@ -89,3 +89,14 @@ def cycle(
     length = wake + latency + polls * poll + packets * consumer + kernel
     rate, wakeups = packets / length, 1 / length
     return rate, wakeups, (1 - wakeups * wake) / kernel - rate
+
+
+def saturated_finite_buffer() -> tuple[sp.Expr, ...]:
+    """Carried rate, wakeups and drops for K = 1..4, by first-step analysis and renewal-reward."""
+    levels = range(1, 5)
+    cycles = {k: cycle(k) for k in levels}
+
+    def pick(part: int) -> sp.Expr:
+        return by_capacity(lambda k: cycles[k][part], levels)
+
+    return tuple(pick(part) for part in range(3))

@@ -58,6 +58,9 @@ def _beyond(mean: float) -> int:
 
 def poisson_counts(mean: float, length: int) -> tuple[Array, Array, Array]:
     """P(A = k), P(A > k) and E(A - k)^+ for k = 0 .. length - 1, as sums of positive terms."""
+    if length < mean - _SPREAD * math.sqrt(mean) - _FLOOR:  # certain to be exceeded
+        k = np.arange(length, dtype=np.float64)
+        return poisson_pmf(k, mean), np.ones(length), mean - k
     far = max(length, poisson_reach(mean)) + _beyond(mean)
     equal = poisson_pmf(np.arange(far, dtype=np.float64), mean)
     above, excess = tails(equal)
@@ -69,14 +72,3 @@ def tails(equal: Array) -> tuple[Array, Array]:
     above = np.append(np.cumsum(equal[:0:-1])[::-1], 0.0)
     excess = np.cumsum(above[::-1])[::-1]
     return above, excess
-
-
-def poisson_excess(mean: float, level: int) -> float:
-    """E(A - level)^+ of one Poisson count."""
-    if mean == 0.0:
-        return 0.0
-    # only the counts next to the level, or to the mean if that is higher, carry weight
-    low = max(level + 1, math.floor(mean - _SPREAD * math.sqrt(mean)) - _FLOOR)
-    high = max(level + 1, poisson_reach(mean)) + _beyond(mean)
-    k = np.arange(low, high, dtype=np.float64)
-    return float(np.sum((k - level) * poisson_pmf(k, mean)))

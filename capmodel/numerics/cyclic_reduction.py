@@ -14,10 +14,18 @@ SIAM 1999, chapter 8 and 10 (cyclic and level reduction); the elimination is tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from capmodel.numerics._reduction import (
+    Raise,
+    State,
+    beside,
+    both_inverses,
+    halve,
+    halve_even,
+)
 from capmodel.numerics.gth import Array, ginverse, stationary
 
 # Beyond this ratio of down to up the lower levels would underflow: the last level is all there is.
@@ -115,72 +123,6 @@ class QBDSolution:
     sums: Array
 
 
-@dataclass(frozen=True)
-class _State:
-    """The levels that are left; `low` and `high` belong to the first and the last of them.
-
-    Excursions are entered from below only, so that eliminating a level changes where they lead
-    and nothing within them: `inside` is the inverse for one stay, the same in all steps. What is
-    multiplied together lies side by side: `core` holds the rates up and down, the weights of the
-    second level and their growth per level; `exc` those up, into the core one level up, into the
-    core, and the weights.
-    """
-
-    count: int
-    core: Array
-    local: Array
-    low: Array
-    high: Array
-    exc: Array
-    inside: Array
-    inside_high: Array
-    join_high: Array
-    core_low: Array
-    core_high: Array
-    exc_low: Array
-    exc_high: Array
-
-    @property
-    def up(self) -> Array:
-        return self.core[..., : self.core.shape[-2]]
-
-    @property
-    def down(self) -> Array:
-        m = self.core.shape[-2]
-        return self.core[..., m : 2 * m]
-
-    @property
-    def weights(self) -> tuple[Array, Array]:
-        """Core weights of the second level, growth per level."""
-        return _two(self.core[..., 2 * self.core.shape[-2] :])
-
-    @property
-    def exc_parts(self) -> tuple[Array, Array, Array, Array, Array]:
-        """Rates up, into the core above, into the core; weights of the second level, growth."""
-        t, m = self.exc.shape[-2], self.core.shape[-2]
-        a, b = t + m, t + 2 * m
-        rise, above, join = self.exc[..., :t], self.exc[..., t:a], self.exc[..., a:b]
-        return rise, above, join, *_two(self.exc[..., b:])
-
-
-def _two(pair: Array) -> tuple[Array, Array]:
-    half = pair.shape[-1] // 2
-    return pair[..., :half], pair[..., half:]
-
-
-@dataclass(frozen=True)
-class _Raise:
-    """Probabilities of an eliminated last level from those of the level below it."""
-
-    core: Array
-    mixed: Array
-    excursion: Array
-
-    def __call__(self, core: Array, exc: Array) -> tuple[Array, Array]:
-        above = core @ self.core + (exc[..., None, :] @ self.mixed)[..., 0, :].sum(-2)[..., None, :]
-        return above, (exc[..., None, :] @ self.excursion)[..., 0, :]
-
-
 class _MixedStackError(Exception):
     """Some members of a stack end in a closed last level and others do not."""
 
@@ -225,21 +167,21 @@ def solve_levels(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSol
         return _one_by_one(levels, boundary, weights)
 
 
-def _solve(state: _State, boundary: Boundary, weights: Weights) -> QBDSolution:
-    raised: list[_Raise] = []
+def _solve(state: State, boundary: Boundary, weights: Weights) -> QBDSolution:
+    raised: list[Raise] = []
     while state.count > 1:
         if state.count % 2:
-            state = _halve(state)
+            state = halve(state)
             continue
-        inverse, inverse_high = _both_inverses(state)
+        inverse, inverse_high = both_inverses(state)
         if _is_closed(state, inverse_high):
             return _closed(state, boundary, raised)
-        state, above = _halve_even(state, inverse, inverse_high)
+        state, above = halve_even(state, inverse, inverse_high)
         raised.append(above)
     return _finish(state, boundary, weights, raised)
 
 
-def _begin(levels: Levels, weights: Weights) -> _State:
+def _begin(levels: Levels, weights: Weights) -> State:
     core_like = (levels.up, levels.local, levels.down, levels.top)
     batch = np.broadcast_shapes(*(a.shape[:-2] for a in core_like))
     m, q = weights.core.shape[-2:]
@@ -257,13 +199,13 @@ def _begin(levels: Levels, weights: Weights) -> _State:
     one = levels.count == 1
     joined = join.sum(-1)
     inside_high = ginverse(top_stay, joined) if g else top_stay
-    q = core.shape[-1]
-    return _State(
+    parts = rise, np.zeros_like(join), join, exc + 2.0 * exc_slope, exc_slope
+    out = beside((*batch, g), t, *parts) if g else np.zeros((*batch, 0, t, t + 2 * m + 2 * q + 2))
+    return State(
         count=levels.count,
-        core=_beside(batch, m, levels.up, levels.down, core + 2.0 * core_slope, core_slope),
+        core=beside(batch, m, levels.up, levels.down, core + 2.0 * core_slope, core_slope),
         local=levels.local, low=levels.top if one else levels.local, high=levels.top,
-        exc=_beside((*batch, g), t, rise, np.zeros_like(join), join,
-                    exc + 2.0 * exc_slope, exc_slope) if g else np.zeros((*batch, 0, t, t + 2 * (m + q))),
+        exc=out,
         inside=inside_high if one or not g else ginverse(stay, joined + rise.sum(-1)),
         inside_high=inside_high, join_high=join,
         core_low=core_high if one else core + core_slope, core_high=core_high,
@@ -271,115 +213,12 @@ def _begin(levels: Levels, weights: Weights) -> _State:
     )  # fmt: skip
 
 
-def _beside(batch: tuple[int, ...], rows: int, *parts: Array) -> Array:
-    fitting: list[Array] = [
-        part if part.ndim == len(batch) + 2 and part.shape[:-2] == batch
-        else np.broadcast_to(part, (*batch, rows, part.shape[-1]))
-        for part in parts
-    ]  # fmt: skip
-    return np.concatenate(fitting, axis=-1)
-
-
 def _with_mass(weight: Array, each: float = 1.0) -> Array:
     """Prepend the weight that makes the sum the total probability."""
     return np.concatenate([np.full((*weight.shape[:-1], 1), each), weight], axis=-1)
 
 
-def _groups(core: Array) -> Array:
-    """A core matrix as it multiplies each group of excursions."""
-    return core[..., None, :, :]
-
-
-def _halve(s: _State) -> _State:
-    """Eliminate levels 2, 4, ..., count - 1 of an odd number of levels."""
-    inverse = ginverse(s.local, s.up.sum(-1) + s.down.sum(-1))
-    state, down_up, turned = _without_every_second(s, inverse)
-    return replace(
-        state, count=(s.count + 1) // 2, high=s.high + down_up, core_high=s.core_high + turned
-    )
-
-
-def _both_inverses(s: _State) -> tuple[Array, Array]:
-    """Of an interior level and of the last one."""
-    out = s.down.sum(-1)
-    local, high = np.broadcast_arrays(s.local, s.high)
-    exits = np.stack([s.up.sum(-1) + out, out])
-    inverse, inverse_high = ginverse(np.stack([local, high]), exits)
-    return inverse, inverse_high
-
-
-def _halve_even(s: _State, inverse: Array, inverse_high: Array) -> tuple[_State, _Raise]:
-    """Eliminate levels 2, 4, ..., count of an even number of levels."""
-    top, above = _without_last(s, inverse_high)
-    if s.count == 2:
-        low = {"high": s.low + top["high"], "core_high": s.core_low + top["core_high"]}
-        return replace(s, **{**top, **low, "count": 1}), above
-    state, down_up, turned = _without_every_second(s, inverse)
-    flat, slope = s.weights
-    high = s.local + top["high"] + down_up
-    core_high = flat + (s.count - 3) * slope + top["core_high"] + turned
-    changed = {**top, "count": s.count // 2, "high": high, "core_high": core_high}
-    return replace(state, **changed), above
-
-
-def _without_every_second(s: _State, inverse: Array) -> tuple[_State, Array, Array]:
-    """What changes below the last level; and there, the return from below and its weight."""
-    m = s.local.shape[-1]
-    flat, slope = s.weights
-    through = inverse @ s.core
-    rising, falling = s.up @ through, s.down @ through
-    up_down, down_up = rising[..., m : 2 * m], falling[..., :m]
-    up_flat, up_slope = _two(rising[..., 2 * m :])
-    down_flat, down_slope = _two(falling[..., 2 * m :])
-    core = np.concatenate([
-        rising[..., :m], falling[..., m : 2 * m],
-        flat + slope + up_flat + 2.0 * up_slope + down_flat, 2.0 * (slope + up_slope + down_slope),
-    ], axis=-1)  # fmt: skip
-    exc, exc_low = s.exc, s.exc_low
-    if exc.shape[-3]:
-        rise, above, join, flat, slope = s.exc_parts
-        t = rise.shape[-2]
-        climbing = rise @ s.inside @ exc
-        across = climbing[..., t + m : t + 2 * m] + above
-        crossing = across @ _groups(through)
-        to_flat, to_slope = _two(climbing[..., t + 2 * m :] + crossing[..., 2 * m :])
-        exc = np.concatenate([
-            climbing[..., :t], climbing[..., t : t + m] + crossing[..., :m],
-            join + crossing[..., m : 2 * m],
-            flat + slope + to_flat + 2.0 * to_slope, 2.0 * (slope + to_slope),
-        ], axis=-1)  # fmt: skip
-        exc_low = exc_low + to_flat
-    state = replace(
-        s, core=core, local=s.local + up_down + down_up, low=s.low + up_down,
-        core_low=s.core_low + up_flat, exc=exc, exc_low=exc_low,
-    )  # fmt: skip
-    # the highest interior level that goes is the last but one, or the last but two
-    below = s.count - 3 - (s.count % 2 == 0)
-    return state, down_up, down_flat + below * down_slope
-
-
-def _without_last(s: _State, inverse: Array) -> tuple[dict[str, Array], _Raise]:
-    """What comes back from the last level to the one below it, which takes its place."""
-    m = s.local.shape[-1]
-    above = s.up @ inverse
-    back = _beside(s.core.shape[:-2], m, s.down, s.core_high)
-    returning = above @ back
-    changed = {"high": returning[..., :m], "core_high": returning[..., m:]}
-    rise, into, join, flat, slope = s.exc_parts
-    if not rise.shape[-3]:
-        return changed, _Raise(above, into, rise)
-    climb = rise @ s.inside_high
-    mixed = (climb @ s.join_high + into) @ _groups(inverse)
-    crossing = mixed @ _groups(back)
-    exc = s.exc_low if s.count == 2 else flat + (s.count - 3) * slope
-    return changed | {
-        "join_high": join + crossing[..., :m],
-        "inside_high": s.inside,
-        "exc_high": exc + climb @ s.exc_high + crossing[..., m:],
-    }, _Raise(above, mixed, climb)
-
-
-def _is_closed(s: _State, inverse_high: Array) -> bool:
+def _is_closed(s: State, inverse_high: Array) -> bool:
     """Whether the way down has become so rare that the last level holds everything."""
     up = s.up.sum(-1).max(-1)
     longest = inverse_high.sum(-1).max(-1)
@@ -396,7 +235,7 @@ def _row(vector: Array) -> Array:
     return vector[..., None, :]
 
 
-def _closed(s: _State, boundary: Boundary, raised: list[_Raise]) -> QBDSolution:
+def _closed(s: State, boundary: Boundary, raised: list[Raise]) -> QBDSolution:
     core = _row(stationary(s.high))
     sums = (core @ s.core_high)[..., 0, :]
     exc = np.zeros((*core.shape[:-2], *s.exc.shape[-3:-1]))
@@ -404,7 +243,7 @@ def _closed(s: _State, boundary: Boundary, raised: list[_Raise]) -> QBDSolution:
     return _scaled(nothing, 0.0 * core, 0.0 * exc, core, exc, sums, raised)
 
 
-def _finish(s: _State, boundary: Boundary, weights: Weights, raised: list[_Raise]) -> QBDSolution:
+def _finish(s: State, boundary: Boundary, weights: Weights, raised: list[Raise]) -> QBDSolution:
     """One level and the boundary are left."""
     up, below = boundary.up, _with_mass(weights.boundary)
     started = None
@@ -429,7 +268,7 @@ def _finish(s: _State, boundary: Boundary, weights: Weights, raised: list[_Raise
 
 def _scaled(
     bottom: Array, first: Array, first_exc: Array, last: Array, last_exc: Array, sums: Array,
-    raised: list[_Raise],
+    raised: list[Raise],
 ) -> QBDSolution:  # fmt: skip
     """Climb to level n and divide by the total."""
     for above in reversed(raised):

@@ -61,7 +61,7 @@ def ginverse(rates: Array, exits: Array) -> Array:
     back = c @ first
     second = ginverse(d + back @ b, exits[..., h:] + (back @ exits[..., :h, None])[..., 0])
     across = first @ b
-    out = np.empty(np.broadcast_shapes(rates.shape, exits.shape[:-1] + (m, m)))
+    out = np.empty(np.broadcast_shapes(rates.shape, (*exits.shape[:-1], m, m)))
     out[..., :h, h:] = across @ second
     out[..., h:, :h] = second @ back
     out[..., :h, :h] = first + out[..., :h, h:] @ back
@@ -103,7 +103,8 @@ def _inverse_of_three(rates: Array, exits: Array) -> Array:
 def _inverse_by_loop(rates: Array, exits: Array) -> Array:
     m = rates.shape[-1]
     # columns: the states, the exit, the unit matrix
-    work = np.zeros(np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1]) + (m, 2 * m + 1))
+    batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1])
+    work = np.zeros((*batch, m, 2 * m + 1))
     work[..., :m] = rates
     work[..., m] = exits
     work[..., m + 1 :] = np.eye(m)
@@ -247,7 +248,8 @@ def stationary(rates: Array) -> Array:
         shape, m = rates.shape[:-2], rates.shape[-1]
         weights = np.stack([_by_states(chain) for chain in rates.reshape(-1, m, m)])
         weights = weights.reshape(*shape, m)
-    return weights / weights.sum(-1, keepdims=True)
+    shares: Array = weights / weights.sum(-1, keepdims=True)
+    return shares
 
 
 def _weights(rates: Array) -> Array:

@@ -1,4 +1,4 @@
-r"""Phase-type distributions: fitted to mean and squared coefficient of variation, and their moments."""
+"""Phase-type distributions: fitted to a mean and a variability, and their moments."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
 
 
 def plain(c: Costs) -> bool:
-    """Whether the packet-by-packet recursion holds: one consumer with slots and a core of its own."""
+    """Whether the recursion by packet holds: one consumer with slots and a core of its own."""
     napping_disturbs = c.policy == SLEEP and c.contention > 0.0 and c.poll > 0.0
     return (
         not c.same

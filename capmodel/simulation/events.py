@@ -92,14 +92,12 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     state = (phase, left, timer, batch_timer, held, due, filling, closed, opened, sizes, oldest)
     pending = 0  # signals and block closures that wait for the kernel
     core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
-    now, in_ring, sweeping, swept = 0.0, 0, c.driver == INTERRUPT, 0
+    now, in_ring, sweeping = 0.0, 0, c.driver == INTERRUPT
     kernel, kernel_left, kernel_speed, speed = IDLE, 0.0, 1.0, 1.0
     target, factor, rest, full = 0, 1.0, 0.0, 0
     interrupt_at, last_interrupt, allowed = np.inf, -np.inf, 0
     tick_at = c.tick if c.driver == POLLING else np.inf
-    move_at = np.inf
-    if np.isfinite(stays[0]):
-        move_at = rng.standard_exponential() * stays[place]
+    move_at = rng.standard_exponential() * stays[place] if np.isfinite(stays[0]) else np.inf
     refill(rng, source, clock, trace, arrivals)
     arrival = arrivals[0]
     if arrival > horizon:
@@ -185,7 +183,6 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 else:
                     kernel = IDLE
                     in_ring -= 1
-                    swept += 1
                     allowed -= 1
                     if measuring:
                         work = min(c.kernel, c.dropped) + rest
@@ -371,7 +368,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     if c.driver == INTERRUPT and measuring:
                         counts[tally.INTERRUPTS] += 1
             elif kernel == IDLE:
-                sweeping, swept = False, 0
+                sweeping = False
                 if not measuring:
                     idle = True
                     for i in range(n):
@@ -386,7 +383,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         if c.same:
             if kernel != IDLE:
                 kernel_speed, speed = 1.0, 0.0
-                if c.share < 1.0 and core >= 0 and swept > c.ring:
+                if c.share < 1.0 and core >= 0:
                     kernel_speed, speed = c.share, 1.0 - c.share
         elif c.contention > 0.0 and core >= 0 and phase[core] in (LOOK, CALL):
             kernel_speed = 1.0 / (1.0 + c.contention)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from capmodel.formulary.scheduling import environment_mean, environment_variance
 from capmodel.path import CapturePath
-from capmodel.simulation.costs import BLOCKS, Costs, Source, costs, plain, source
+from capmodel.simulation.costs import BLOCKS, POLLING, RING, Costs, Source, costs, plain, source
 from capmodel.simulation.tally import COUNTS, TIMES
 
 Floats = npt.NDArray[np.float64]
@@ -251,7 +251,7 @@ def _plan(
         most = times.size if trace is not None else int(4.0 * rate * horizon) + 1000
         return _Plan((first, second), stays, offered, times, rate, 0, most, horizon, 0)
     filled = _held(second, rate) if _overloaded(second, rate) else 0
-    room = second.ring * 4 + (0 if filled else 2 * min(second.capacity, each))
+    room = second.ring * 4 + 2 * min(second.capacity, each)
     warmup = min(each // 10 + min(room, 4 * each), 2 * each)
     return _Plan(
         (first, second), stays, offered, times, rate, warmup, each, math.inf, min(filled, 2**40)
@@ -262,8 +262,14 @@ def _held(c: Costs, rate: float) -> int:
     """Packets in a full buffer; a retire timer closes blocks before they are."""
     if c.kind != BLOCKS or math.isinf(c.retire):
         return c.capacity
-    fed = min(rate, 1.0 / c.kernel) if c.kernel > 0.0 else rate
+    fed = _fed(c, rate)
     return c.blocks * max(min(c.block, int(fed * c.retire)), 1)
+
+
+def _fed(c: Costs, rate: float) -> float:
+    """Most that the kernel can put into the buffer [1/s]."""
+    fed = min(rate, 1.0 / c.kernel) if c.kernel > 0.0 else rate
+    return min(fed, c.budget / c.tick) if c.driver == POLLING else fed
 
 
 def _overloaded(c: Costs, rate: float) -> bool:
@@ -273,7 +279,7 @@ def _overloaded(c: Costs, rate: float) -> bool:
         work += c.poll * c.processes / c.block
     if c.same:
         return rate * (c.kernel + work) > 1.0
-    fed = min(rate, 1.0 / c.kernel) if c.kernel > 0.0 else rate
+    fed = _fed(c, rate)
     return fed * work > 1.0
 
 
@@ -307,7 +313,7 @@ def quantities(plan: _Plan, times: Floats, counts: npt.NDArray[np.int64]) -> dic
     n, rate, elapsed = plan.places[1].processes, plan.rate, max(t["elapsed"], 1e-300)
     gone = max(k["captured"] + k["buffer drops"] + n * k["ring drops"], 1)
     ring, buffer = n * k["ring drops"] / gone, k["buffer drops"] / gone
-    direct = plan.places[1].kind == 2
+    direct = plan.places[1].kind == RING
     in_ring = (t["ring time"] + (t["buffer time"] / n if direct else 0.0)) / elapsed
     out = {
         "offered_rate": rate,

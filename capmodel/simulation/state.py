@@ -35,7 +35,7 @@ State = tuple[
 
 @compiled
 def start(c: Costs, filled: int, state: State) -> None:
-    """Consumers as a run finds them: waiting, or at work where `filled` packets are held already."""
+    """Consumers as a run finds them: waiting, or at work where `filled` packets are held."""
     phase, left, timer, _, held, _, _, closed, opened, sizes, _ = state
     n = phase.size
     for i in range(n):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from capmodel.errors import unknown_choice
 from capmodel.path import CapturePath
 from capmodel.results import Solution
-from capmodel.solvers import closed_form, simulation
+from capmodel.solvers import closed_form, decomposition, exact, simulation
 
 __all__ = ["SOLVERS", "Solver", "select", "solve"]
 
@@ -32,7 +32,7 @@ SOLVERS: dict[str, Solver] = {
     module.NAME: Solver(
         module.NAME, module.accepts, module.solve, getattr(module, "doubts", lambda path: None)
     )
-    for module in (closed_form, simulation)
+    for module in (closed_form, simulation, exact, decomposition)
 }
 
 

@@ -81,7 +81,7 @@ class _Buffer:
             self.deliver[w] = self.resume
 
 
-def solve_crosswise(  # noqa: PLR0914 - the chain has as many parts
+def solve_crosswise(
     rate: float,
     ring: int,
     kernel: KernelService,

@@ -121,7 +121,9 @@ def tandem_feed(
     # during a signal only the ring content is known; the next packet has not begun
     waiting = np.arange(ring + 1.0)
     entry, exit_to = np.zeros((r, ring + 1)), np.zeros((ring + 1, r))
-    entry[np.arange(1, r), content[1:].astype(int) - 1] = np.tile(kernel.at_pace(empty_pace).exits, ring)
+    entry[np.arange(1, r), content[1:].astype(int) - 1] = np.tile(
+        kernel.at_pace(empty_pace).exits, ring
+    )
     exit_to[0, 0] = 1.0
     exit_to[1:, 1:] = _kron(np.eye(ring), kernel.time.start)
     none = np.zeros(ring + 1)

@@ -26,7 +26,8 @@ def fixed_points(
 
     `step` maps a stack of points to a stack of points and anything else that it found on the way;
     of the latter the last is returned, with the position of the fixed point in its stack.
-    Coordinates below `least` count as equal.
+    Values of the map below `least` count as `least`. A search that takes long is bracketed by the
+    mean of all coordinates but the last.
     """
     points = np.array(starts, dtype=np.float64)
     before: tuple[Array, Array] | None = None  # points and residuals one step ago
@@ -35,7 +36,8 @@ def fixed_points(
     bracket = np.stack([np.full(len(points), -np.inf), np.full(len(points), np.inf)])
     for taken in range(_MOST_STEPS):
         image, result = step(points)
-        residual = np.maximum(image, least) - np.maximum(points, least)
+        image = np.maximum(image, least)
+        residual = image - points
         settled = np.abs(residual).max(-1) < _TOLERANCE
         found += [(int(names[i]), result, int(i)) for i in np.flatnonzero(settled)]
         keep = ~settled & _first_of_its_kind(image, residual)
@@ -45,7 +47,8 @@ def fixed_points(
         bracket = _narrowed(bracket, points, residual)
         following = image if before is None else _accelerated(points, image, residual, before)
         if taken >= _PATIENCE:
-            following = _inside(following, bracket)
+            shape = np.where((image > least).all(-1, keepdims=True), image, points)
+            following = _inside(following if taken % 2 else shape, bracket, always=taken % 2 == 0)
         names, before, bracket = names[keep], (points[keep], residual[keep]), bracket[:, keep]
         points = following[keep]
     found.sort(key=lambda entry: entry[0])
@@ -54,23 +57,26 @@ def fixed_points(
 
 def _narrowed(bracket: Array, points: Array, residual: Array) -> Array:
     """Where the mean of the coordinates must lie if the map falls as they rise."""
-    mean, way = points.mean(-1), residual.mean(-1)
+    mean, way = points[:, :-1].mean(-1), residual[:, :-1].mean(-1)
     low = np.where(way > 0.0, np.maximum(bracket[0], mean), bracket[0])
     high = np.where(way < 0.0, np.minimum(bracket[1], mean), bracket[1])
     return np.stack([low, high])
 
 
-def _inside(points: Array, bracket: Array) -> Array:
-    """Shift points whose mean is outside to the middle of the bracket."""
+def _inside(points: Array, bracket: Array, always: bool) -> Array:
+    """Shift points to the middle of the bracket: those whose mean is outside, or all."""
     low, high = bracket
-    mean = points.mean(-1)
-    outside = np.isfinite(high - low) & (low < high) & ((mean <= low) | (mean >= high))
+    mean = points[:, :-1].mean(-1)
+    outside = np.isfinite(high - low) & (low < high) & (always | (mean <= low) | (mean >= high))
     middle = np.where(outside, 0.5 * (low + high), mean)
-    return points + (middle - mean)[:, None]
+    shift = np.ones(points.shape[-1])
+    shift[-1] = 0.0
+    shifted: Array = points + (middle - mean)[:, None] * shift
+    return shifted
 
 
 def _first_of_its_kind(points: Array, residual: Array) -> npt.NDArray[np.bool_]:
-    """Whether no earlier point is on the way to the same place: close by, and closer than moving."""
+    """Whether no earlier point is on the way to the same place: close by, both hardly moving."""
     near = np.abs(points[:, None] - points).max(-1) < _MERGED
     calm = np.abs(residual).max(-1) < 0.1
     same = near & calm[:, None] & calm

@@ -31,7 +31,8 @@ ACCURACY = (
     "with the same service distributions (ring and buffer of 32 packets or more)"
 )
 STARTS = (1.0, 1e-2, 1e-8)  # rates of falling asleep to begin with, times the kernel cost
-LEAST = 1e-9  # sleeping more rarely than once in so many packets is never
+LEAST = 1e-9  # share of its time that the kernel may spend on signals unnoticed
+_NEVER = 1e-200
 SAME = 1e-6  # carried rates closer than this are the same solution
 
 
@@ -65,21 +66,27 @@ class _Stages:
     kernel_cost: float
 
     def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
-        """Next logarithms of (rate asleep per state of the kernel, mean pace); ring and buffer."""
+        """Next logarithms of the unknowns; ring and buffer.
+
+        The unknowns are, per state of the kernel, the rate of falling asleep times the kernel
+        cost; and the mean pace of a kernel that a full buffer speeds up or slows down.
+        """
         guess = np.exp(logs)
-        ring = self.ring.solve(guess[:, 0], guess[:, 1:-1], guess[:, -1])
+        asleep = guess[:, :-1] / self.kernel_cost
+        ring = self.ring.solve(asleep[:, 0], asleep[:, 1:], guess[:, -1])
         flows = solve_sleeper(self._feed(ring), self.consumer, self.capacity)
         awake, paced = flows.awake_counts, self.kernel.paced
         with np.errstate(divide="ignore", invalid="ignore"):
             # a state that never occurs may have any rate: the mean one
             mean = flows.falling.sum(-1, keepdims=True) / awake.sum(-1, keepdims=True)
-            rates = np.where(awake > 0.0, flows.falling / awake, mean)
+            seen = awake > _NEVER * awake.sum(-1, keepdims=True)
+            rates = np.where(seen, flows.falling / awake, mean)
             working = (awake[..., 1:] * paced).sum(-1)
             held = (flows.full[..., 1:] * paced).sum(-1)
             share = np.where(working > 0.0, held / working, 0.0)
         pace = 1.0 - share + share * self.full_pace
-        least = 1e-6 * LEAST / self.kernel_cost
-        following = np.concatenate([np.maximum(rates, least), pace[..., None]], axis=-1)
+        scaled = np.maximum(rates * self.kernel_cost, _NEVER)
+        following = np.concatenate([scaled, pace[..., None]], axis=-1)
         return np.log(following), (ring, flows)
 
     def _feed(self, ring: dict[str, Array]) -> Feed:
@@ -137,7 +144,7 @@ def solve(path: CapturePath) -> Solution:
     >>> path = CapturePath.split(rate=0.9, ring=256, capacity=1024, kernel_cost=1.0,
     ...     consumer_cost=0.6, wakeup_cost=2.0, wakeup_latency=4.0, poll_cost=0.5)
     >>> round(float(solve(path).carried_rate), 3)
-    0.877
+    0.878
     """
     reason = accepts(path)
     if reason is not None:
@@ -155,11 +162,12 @@ def solve(path: CapturePath) -> Solution:
     stages = _Stages(
         RingStage(float(path.arrivals.rate), int(kernel.ring), service, signal),
         service, consumer, int(path.buffer.capacity), float(path.arrivals.rate),
-        float(kernel.cost / kernel.drop_cost), float(kernel.cost),
+        float(kernel.cost / kernel.drop_cost),
+        float(kernel.cost),
     )  # fmt: skip
     states = 1 + service.time.order
-    starts = np.log([[start / float(kernel.cost)] * states + [1.0] for start in STARTS])
-    least = np.log(LEAST / float(kernel.cost))
+    starts = np.log([[start] * states + [1.0] for start in STARTS])
+    least = float(np.log(LEAST * kernel.cost / max(kernel.cost, signal)))
     points, failed = fixed_points(stages.step, starts, least)
     if not points:
         raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")

@@ -297,9 +297,7 @@ def _kernel_time(path: CapturePath, found: dict[str, float]) -> dict[str, Array]
 
 def _two_cores(path: CapturePath, found: dict[str, float]) -> dict[str, dict[str, Array]]:
     # who spins at an empty buffer is never idle
-    waiting, idle = (
-        (found["polling"], found["away"]) if _sleeps(path) else (found["waiting"], 0.0)
-    )
+    waiting, idle = (found["polling"], found["away"]) if _sleeps(path) else (found["waiting"], 0.0)
     consumer = {"packets": found["running"], "waiting": waiting, "idle": idle}
     return {
         "kernel": _kernel_time(path, found),

@@ -57,9 +57,9 @@ def whole_chain(
             total += 1 / mpmath.mpf(mean)
         return total
 
-    pi = chain_by_rates((capacity + 1) * m, rate, 120)
+    pi = chain_by_rates((capacity + 1) * m, rate, 60)
     paces = [float(x) for x in arriving.sum(axis=1)]
-    with mpmath.workdps(120):
+    with mpmath.workdps(60):
         offered = mpmath.fsum(p * paces[i % m] for i, p in enumerate(pi))
         lost = mpmath.fsum(pi[capacity * m + a] * paces[a] for a in range(m))
         return lost / offered, mpmath.fsum((i // m) * p for i, p in enumerate(pi))
@@ -75,7 +75,7 @@ MAPS = [
 
 @pytest.mark.parametrize(("silent", "arriving"), MAPS)
 @pytest.mark.parametrize("mean", [1e-3, 0.3, 1.0, 4.0])
-@pytest.mark.parametrize("capacity", [1, 2, 3, 8, 13])
+@pytest.mark.parametrize("capacity", [1, 2, 9])
 def test_whole_chain(silent: Any, arriving: Any, mean: float, capacity: int) -> None:
     lost, present = whole_chain(np.array(silent, float), np.array(arriving, float), capacity, mean)
     found = float(loss_map1k(silent, arriving, capacity, mean))

@@ -47,19 +47,19 @@ def test_every_hash(queues: int, load: str, weights: list[int]) -> None:
     f = [float(s) for s in shares]
     assert float(rss_captured(f, queues, float(load))) == pytest.approx(float(captured), rel=1e-14)
     assert float(rss_loss(f, queues, float(load))) == pytest.approx(float(1 - captured), abs=1e-15)
-    spread = rss_spread(f, queues, float(load), draws=4000, seed=3)
+    spread = rss_spread(f, queues, float(load), draws=1000, seed=3)
     sd = float(variance) ** 0.5
-    assert spread.mean == pytest.approx(float(captured), abs=4.5 * sd / 4000**0.5 + 1e-12)
-    assert spread.sd == pytest.approx(sd, rel=0.15, abs=1e-12)
+    assert spread.mean == pytest.approx(float(captured), abs=4.5 * sd / 1000**0.5 + 1e-12)
+    assert spread.sd == pytest.approx(sd, rel=0.25, abs=1e-12)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 1.1])
 @pytest.mark.parametrize(("queues", "load"), [(4, 0.8), (8, 0.7), (16, 0.9), (8, 1.2)])
 def test_many_flows_against_random_hashes(exponent: float, queues: int, load: float) -> None:
     shares = zipf_shares(2000, exponent)
-    spread = rss_spread(shares, queues, load, draws=1500, seed=1)
+    spread = rss_spread(shares, queues, load, draws=400, seed=1)
     found = float(rss_captured(shares, queues, load))
-    assert found == pytest.approx(spread.mean, abs=4.0 * spread.sd / 1500**0.5 + 1e-3)
+    assert found == pytest.approx(spread.mean, abs=4.0 * spread.sd / 400**0.5 + 1e-3)
     assert found + float(rss_loss(shares, queues, load)) == pytest.approx(1.0, rel=1e-12)
 
 

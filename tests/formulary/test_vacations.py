@@ -69,7 +69,7 @@ def test_threshold_by_its_chain(
     limit = mpmath.inf if math.isinf(timeout) else timeout
     with mpmath.workdps(digits):
         # a threshold out of reach: the wait has no end but the timer
-        counted = 400 if threshold > capacity else threshold
+        counted = 60 if threshold > capacity else threshold
         start, away, sleep = threshold_start(rate, counted, limit, latency, poll, 60)
         if threshold > capacity:
             away = poll + sleep * (1 / mpmath.mpf(rate) + timeout + latency)

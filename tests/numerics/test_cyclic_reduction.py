@@ -1,4 +1,4 @@
-"""Cyclic reduction against elimination of the whole chain in fractions, and against closed forms."""
+"""Cyclic reduction against elimination of the whole chain in fractions, and closed forms."""
 
 from __future__ import annotations
 
@@ -172,11 +172,10 @@ def test_stacks_are_solved_alike(groups):
 
     def stacked(position):
         kind = type(chains[0][position])
-        values = {}
-        for name, value in vars(chains[0][position]).items():
+        values = dict(vars(chains[0][position]))
+        for name, value in values.items():
             if isinstance(value, np.ndarray):
-                value = np.stack([getattr(chain[position], name) for chain in chains])
-            values[name] = value
+                values[name] = np.stack([getattr(chain[position], name) for chain in chains])
         return kind(**values)
 
     together = solve_levels(stacked(0), stacked(1), stacked(2))

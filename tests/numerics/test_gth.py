@@ -34,10 +34,12 @@ def exact_inverse(rates: np.ndarray, exits: np.ndarray) -> list[list[Fraction]]:
 
 
 def exact_stationary(rates: np.ndarray) -> list[Fraction]:
-    """Last column of the balance equations replaced by the sum: Cramer-free, in fractions."""
+    """Mean time in each state between two visits to state 0, in fractions."""
     m = len(rates)
-    a = [[Fraction(float(rates[i][j])) if i != j else Fraction(0) for j in range(m)] for i in range(m)]
-    # mean time in each state before returning to state 0, by one exact inverse
+    a = [
+        [Fraction(float(rates[i][j])) if i != j else Fraction(0) for j in range(m)]
+        for i in range(m)
+    ]
     if m == 1:
         return [Fraction(1)]
     rest = exact_inverse(rates[1:, 1:], rates[1:, 0])
@@ -118,7 +120,7 @@ def test_tiny_probabilities():
 
 
 def test_transient_states_and_closed_classes():
-    """From 0 the chain falls into {1, 2} and stays; a second closed class {3} is not chosen last."""
+    """From 0 the chain falls into {1, 2} and stays; of two closed classes the last is chosen."""
     rates = np.zeros((3, 3))
     rates[0, 1], rates[1, 2], rates[2, 1] = 1.0, 2.0, 6.0
     np.testing.assert_allclose(stationary(rates), [0.0, 0.75, 0.25], rtol=TIGHT)
@@ -143,7 +145,9 @@ def test_stacks_are_solved_alike():
     for m in (1, 2, 3, 17, 31):
         rates, exits = rng.random((4, m, m)), rng.random((4, m))
         for i in range(4):
-            np.testing.assert_allclose(ginverse(rates, exits)[i], ginverse(rates[i], exits[i]), rtol=TIGHT)
+            np.testing.assert_allclose(
+                ginverse(rates, exits)[i], ginverse(rates[i], exits[i]), rtol=TIGHT
+            )
             np.testing.assert_allclose(stationary(rates)[i], stationary(rates[i]), rtol=TIGHT)
             one = gsolve(rates, exits, np.ones((4, m)))[i]
             np.testing.assert_allclose(one, gsolve(rates[i], exits[i], np.ones(m)), rtol=TIGHT)

@@ -145,7 +145,10 @@ def saturated(
     """Carried rate, wakeups, drops: first passages from b packets to none, averaged over b."""
     ck, ca, w, wait, p = map(mpf, (kernel, consumer, wake, latency, poll))
     rho = ca / ck
-    one_down = [mpmath.fsum(rho**i for i in range(capacity - j + 1)) for j in range(1, capacity + 1)]
+    one_down = [mpf(1)]  # services from K packets to K - 1, then from one fewer, and so on
+    for _ in range(capacity - 1):
+        one_down.append(1 + rho * one_down[-1])
+    one_down.reverse()
     served = [mpf(0)]
     for t in one_down:
         served.append(served[-1] + t)

@@ -306,9 +306,11 @@ def test_several_processes(ca: float, captured: tuple[float, ...]) -> None:
 
 def test_kernel_held_to_a_share() -> None:
     """Livelock without, (1 - phi)/c_a with a scheduler that holds the kernel to phi."""
-    for share, wanted in ((1.0, 0.0), (0.7, 0.3 / 0.8)):
+    # the last: the kernel needs less than its share
+    cases = ((2.5, 1.0, 0.0), (2.5, 0.7, 0.3 / 0.8), (1.4, 0.5, 0.5 / 0.8), (1.2, 0.9, 0.28 / 0.8))
+    for rate, share, wanted in cases:
         path = CapturePath(
-            poisson(2.5), Kernel(32, 0.6), Buffer(64), Consumer(0.8), Wakeup(),
+            poisson(rate), Kernel(32, 0.6), Buffer(64), Consumer(0.8), Wakeup(),
             Cores("same", kernel_share=share),
         )  # fmt: skip
         mean = simulate(path, packets=400_000).mean

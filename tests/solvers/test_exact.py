@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capmodel.path import Arrivals, Buffer, CapturePath, Consumer, Cores, Driver, Kernel, Wakeup
-from capmodel.results import REGIMES, Solution
+from capmodel.path import Arrivals, CapturePath, Driver, Wakeup
+from capmodel.results import Solution
 from capmodel.solvers import _crosswise, exact
 from tests.oracles.reference import reference_values
 from tests.oracles.tandem_chain import OneCore, Phases, TwoCores, erlang, exponential, rates
@@ -77,7 +77,12 @@ class TestReferenceValues:
             )
         )  # fmt: skip
         assert solution.exact
-        got = [solution.carried_rate, solution.wakeup_rate, solution.drops["buffer"], solution.drops["ring"]]
+        got = [
+            solution.carried_rate,
+            solution.wakeup_rate,
+            solution.drops["buffer"],
+            solution.drops["ring"],
+        ]
         np.testing.assert_allclose(got, [carried, wakeups, buffer, ring], rtol=3e-14)
         accounted(solution)
 
@@ -112,7 +117,9 @@ class TestReferenceValues:
         rate = p["l"][1] * on / (on + off)
         arrivals = Arrivals(rate, "on_off", 1.0, on=on, off=off)
         single = CapturePath.single(rate=1.0, capacity=p["K"], consumer_cost=1.0 / p["mu"])
-        np.testing.assert_allclose(exact.solve(replace(single, arrivals=arrivals)).loss, loss, rtol=1e-9)
+        np.testing.assert_allclose(
+            exact.solve(replace(single, arrivals=arrivals)).loss, loss, rtol=1e-9
+        )
 
 
 def as_exact(x: float) -> Fraction:
@@ -279,7 +286,7 @@ class TestLimits:
         Per cycle the consumer finds a geometric backlog, works it off against a kernel of its
         own speed, polls, and waits for one more packet.
         """
-        c, a, w, L, P, K = 1.0, 0.4, 2.0, 5.0, 0.5, 12  # noqa: N806
+        c, a, w, L, P, K = 1.0, 0.4, 2.0, 5.0, 0.5, 12
         rho, r, rp = a / c, L / (L + c), P / (P + c)
         passage = [(1 - rho ** (K - j + 1)) / (1 - rho) for j in range(1, K + 1)]
         work = np.concatenate([[0.0], np.cumsum(passage)])
@@ -312,7 +319,9 @@ class TestLimits:
     @pytest.mark.parametrize("rate", [0.5, 1.0, 2.0])
     def test_free_consumer_is_the_ring_alone(self, rate):
         """c_a, L, P -> 0: M/M/1/R (the consumer never keeps the kernel waiting)."""
-        path = split(rate=rate, consumer_cost=1e-13, wakeup_cost=0.0, wakeup_latency=0.0, poll_cost=0.0)
+        path = split(
+            rate=rate, consumer_cost=1e-13, wakeup_cost=0.0, wakeup_latency=0.0, poll_cost=0.0
+        )
         single = CapturePath.single(rate=rate, capacity=20, consumer_cost=1.0)
         got, expected = exact.solve(path), exact.solve(single)
         np.testing.assert_allclose(got.drops["ring"], expected.drops["ring"], rtol=1e-11)
@@ -362,135 +371,3 @@ class TestLimits:
         ]
         changes = np.abs(np.diff(scaled)) / scaled[:-1]
         assert np.all(changes < [0.05, 0.03, 0.015])
-
-
-class TestSolution:
-    def test_sizes(self):
-        """A ring of 64 before a buffer of 100,000, and the other way round."""
-        for sizes in ({"ring": 64, "capacity": 100_000}, {"ring": 4096, "capacity": 24}):
-            solution = exact.solve(split(**sizes))
-            accounted(solution)
-            assert solution.sojourn_time > 1.6
-
-    def test_regimes(self):
-        def regime(**changes):
-            return REGIMES[int(exact.solve(split(**changes)).regime)]
-
-        assert regime(rate=0.2, ring=64, capacity=200) == "unsaturated"
-        assert regime(rate=2.0, capacity=500) == "kernel"
-        assert regime(rate=0.9, consumer_cost=2.0) == "consumer"
-        assert regime(rate=0.5, ring=100, capacity=4) == "buffer"
-
-    def test_littles_law_in_a_light_load(self):
-        """A packet alone takes the kernel, the signal, the latency and the consumer their time."""
-        solution = exact.solve(split(rate=1e-9))
-        assert solution.sojourn_time == pytest.approx(1.0 + 2.0 + 4.0 + 0.6, rel=1e-6)
-
-    def test_spinning_is_not_idling(self):
-        path = replace(split(), wakeup=Wakeup("spin"))
-        times = exact.solve(path).core_time["consumer"]
-        assert times["idle"] == 0.0
-        assert times["waiting"] > 0.3
-
-    def test_single_stage_drops_at_the_ring(self):
-        solution = exact.solve(CapturePath.single(rate=2.0, capacity=8, consumer_cost=1.0))
-        assert solution.drops["buffer"] == 0.0
-        assert solution.drops["ring"] > 1.0
-        accounted(solution)
-
-    def test_short_runs_are_noted(self):
-        assert exact.solve(split()).notes == ()
-        assert "long-run" in exact.solve(split(duration=100.0)).notes[0]
-
-    def test_accuracy_names_the_service(self):
-        assert "exponential services" in exact.solve(split()).accuracy
-        assert "phase-type" in exact.solve(split(service=0.5)).accuracy
-
-
-BARE = split()
-REFUSED = {
-    "array": split(rate=np.array([0.5, 1.0])),
-    "Poisson": split(arrivals="cbr"),
-    "scv of the consumer": split(service="deterministic"),
-    "signal threshold": split(threshold=2.0),
-    "phases": split(ring=1000, capacity=1000),
-    "capacity must be": split(capacity=10_000_000),
-    "policy 'sleep'": replace(BARE, wakeup=Wakeup("sleep", sleep=1.0)),
-    "kind 'double'": replace(BARE, buffer=Buffer(16, "double", 8, 2)),
-    "several consumers": replace(BARE, consumer=Consumer(0.6, 1.0, 2)),
-    "without cost": replace(BARE, consumer=Consumer(0.0, 1.0)),
-    "blocks when full": replace(BARE, on_full="block"),
-    "interrupts": replace(BARE, kernel=Kernel(20, 1.0, scv=1.0, driver=Driver("interrupt"))),
-    "shared core": replace(BARE, cores=Cores("same")),
-    "kernel fills at a cost": replace(BARE, buffer=Buffer(16, "ring")),
-    "takes no time": replace(BARE, kernel=Kernel(20, 0.0)),
-    "whole packets": split(capacity=16.5),
-    "random length": replace(
-        BARE, arrivals=Arrivals(0.9, "on_off", 1.0, on=1.0, off=1.0, random_bursts=False)
-    ),
-    "automatic": replace(BARE, cores=Cores("auto"), alternatives=(BARE, BARE)),
-    "drops at no cost": replace(BARE, kernel=Kernel(20, 1.0, 0.0, scv=1.0)),
-    "infinite": split(wakeup_latency=np.inf),
-}
-
-
-@pytest.mark.parametrize("reason", REFUSED)
-def test_refuses(reason):
-    assert reason in exact.accepts(REFUSED[reason])
-    with pytest.raises(ValueError, match="exact: "):
-        exact.solve(REFUSED[reason])
-
-
-small = st.integers(1, 12)
-cost = st.sampled_from([0.1, 0.3, 0.7, 1.0, 1.6])
-wait = st.sampled_from([0.0, 0.2, 1.0, 4.0])
-tandems = st.builds(
-    split, rate=st.floats(0.05, 5.0), ring=small, capacity=small, kernel_cost=cost,
-    consumer_cost=cost, wakeup_cost=wait, wakeup_latency=wait, poll_cost=wait,
-)  # fmt: skip
-ROUNDING = 1e-13
-
-
-def carried(path: CapturePath) -> float:
-    return float(exact.solve(path).carried_rate)
-
-
-@given(tandems)
-def test_conservation(path):
-    solution = exact.solve(path)
-    accounted(solution)
-    bound = min(path.arrivals.rate, 1.0 / path.kernel.cost, 1.0 / path.consumer.cost)
-    assert solution.carried_rate <= bound * (1.0 + ROUNDING)
-
-
-@given(tandems, st.floats(1.0, 3.0))
-def test_more_offered_more_carried(path, factor):
-    assert carried(path.with_rate(path.arrivals.rate * factor)) >= carried(path) * (1 - ROUNDING)
-
-
-@given(tandems, small)
-def test_more_room_more_carried(path, extra):
-    """Two cores only: on one core a larger ring carries less in overload."""
-    ring = replace(path, kernel=replace(path.kernel, ring=path.kernel.ring + extra))
-    buffer = replace(path, buffer=Buffer(path.buffer.capacity + extra))
-    assert carried(ring) >= carried(path) * (1 - ROUNDING)
-    assert carried(buffer) >= carried(path) * (1 - ROUNDING)
-
-
-@given(tandems, st.floats(0.0, 5.0))
-def test_dearer_wakeups_less_carried(path, extra):
-    dearer = replace(path, wakeup=replace(path.wakeup, cost=path.wakeup.cost + extra))
-    assert carried(dearer) <= carried(path) * (1 + ROUNDING)
-
-
-@given(tandems)
-def test_a_clock_in_other_units_changes_nothing(path):
-    """Times in microseconds, rates per microsecond."""
-    wakeup, kernel = path.wakeup, path.kernel
-    scaled = split(
-        rate=path.arrivals.rate * 1e6, ring=kernel.ring, capacity=path.buffer.capacity,
-        kernel_cost=kernel.cost / 1e6, consumer_cost=path.consumer.cost / 1e6,
-        wakeup_cost=wakeup.cost / 1e6, wakeup_latency=wakeup.latency / 1e6,
-        poll_cost=wakeup.poll_cost / 1e6,
-    )  # fmt: skip
-    np.testing.assert_allclose(exact.solve(scaled).loss, exact.solve(path).loss, **DAMAGE)

@@ -1,0 +1,233 @@
+"""The decomposition against the exact chain, within the error that it states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capmodel.path import Arrivals, CapturePath, Cores, Driver, Kernel, Wakeup
+from capmodel.results import Solution
+from capmodel.solvers import decomposition, exact
+from capmodel.solvers._fixed_points import fixed_points
+
+# Stated in ACCURACY, for rings and buffers of 32 packets or more.
+MEAN, TWENTIETH, WORST = 0.001, 0.005, 0.025
+
+
+def random_paths(number: int, seed: int, **usual) -> Iterator[CapturePath]:
+    """From light load to deep overload, waits from nothing to many packets long."""
+    rng = np.random.default_rng(seed)
+
+    def between(low: float, high: float) -> float:
+        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+    def perhaps(low: float, high: float) -> float:
+        return between(low, high) if rng.random() < 0.85 else 0.0
+
+    for _ in range(number):
+        yield CapturePath.split(
+            rate=between(0.3, 3.0), ring=round(between(32, 128)),
+            capacity=round(between(32, 1024)), kernel_cost=1.0, consumer_cost=between(0.1, 1.5),
+            wakeup_cost=perhaps(0.1, 8.0), wakeup_latency=perhaps(0.1, 30.0),
+            poll_cost=perhaps(0.05, 5.0), **usual,
+        )  # fmt: skip
+
+
+def accounted(solution: Solution) -> None:
+    assert solution.carried_rate + sum(solution.drops.values()) == pytest.approx(
+        float(solution.offered_rate), rel=1e-12
+    )
+    for times in solution.core_time.values():
+        assert sum(times.values()) == pytest.approx(1.0, abs=1e-12)
+        assert all(share >= 0.0 for share in times.values())
+    for name in ("carried_rate", "wakeup_rate", "poll_rate", "ring_occupancy", "sojourn_time"):
+        assert np.isfinite(getattr(solution, name))
+        assert getattr(solution, name) >= 0.0
+
+
+def errors(paths: Iterator[CapturePath]) -> tuple[np.ndarray, np.ndarray]:
+    """Relative errors of the carried rate, and of the wakeup rate where there are wakeups."""
+    carried, wakeups = [], []
+    for path in paths:
+        truth, got = exact.solve(path), decomposition.solve(path)
+        accounted(got)
+        carried.append(abs(got.carried_rate / truth.carried_rate - 1.0))
+        if truth.wakeup_rate > 1e-6:
+            wakeups.append(abs(got.wakeup_rate / truth.wakeup_rate - 1.0))
+    return np.array(carried), np.array(wakeups)
+
+
+def within(carried: np.ndarray) -> None:
+    assert carried.mean() < MEAN
+    assert np.quantile(carried, 0.95) < TWENTIETH
+    assert carried.max() < WORST
+
+
+def test_against_the_exact_chain():
+    carried, wakeups = errors(random_paths(60, seed=1))
+    within(carried)
+    assert np.median(wakeups) < 0.002
+    assert np.quantile(wakeups, 0.95) < 0.03
+
+
+@pytest.mark.slow
+def test_against_the_exact_chain_500_times():
+    carried, wakeups = errors(random_paths(500, seed=2))
+    within(carried)
+    assert np.median(wakeups) < 0.002
+    assert np.quantile(wakeups, 0.95) < 0.03
+
+
+@pytest.mark.parametrize("scv", [0.5, 3.0])
+def test_other_services(scv):
+    paths = list(random_paths(12, seed=3, service=scv))
+    carried, _ = errors(replace(path, kernel=replace(path.kernel, ring=32)) for path in paths)
+    within(carried)
+
+
+def test_drop_cost_and_interrupts():
+    rng = np.random.default_rng(4)
+    paths = [
+        replace(
+            path,
+            kernel=replace(
+                path.kernel, ring=40, drop_cost=rng.uniform(0.3, 1.0),
+                driver=Driver(interrupt_cost=rng.uniform(0.1, 3.0)),
+            ),
+        )
+        for path in random_paths(20, seed=5)
+    ]  # fmt: skip
+    carried, _ = errors(iter(paths))
+    within(carried)
+
+
+def test_spinning_consumer():
+    """No signals: the stages do not depend on each other, and little is approximated."""
+    paths = (replace(path, wakeup=Wakeup("spin")) for path in random_paths(20, seed=6))
+    carried, _ = errors(paths)
+    within(carried)
+
+
+def split(**changes) -> CapturePath:
+    usual = {
+        "rate": 0.9, "ring": 256, "capacity": 1024, "kernel_cost": 1.0, "consumer_cost": 0.6,
+        "wakeup_cost": 2.0, "wakeup_latency": 4.0, "poll_cost": 0.5,
+    }  # fmt: skip
+    return CapturePath.split(**(usual | changes))
+
+
+def test_small_losses_keep_their_size():
+    """Losses of 1e-12 to 1e-3 within half an order of magnitude, never negative."""
+    for rate in (0.5, 0.6, 0.7, 0.75):
+        path = split(rate=rate, ring=64, capacity=48, wakeup_cost=0.5)
+        truth, got = exact.solve(path).loss, decomposition.solve(path).loss
+        assert 0.0 < truth < 1e-3
+        assert abs(np.log10(got / truth)) < 0.5
+
+
+def test_large_systems_have_their_limits():
+    """Ring 4096 and buffer 100,000: carried is offered, or what a kernel that pays can carry."""
+    big = {"ring": 4096, "capacity": 100_000}
+    light = decomposition.solve(split(rate=0.7, **big))
+    assert light.carried_rate == pytest.approx(0.7, rel=1e-6)
+    heavy = decomposition.solve(split(rate=3.0, **big))
+    # exponential services: the consumer is away for w + L + P (1 + P/c_k) + c_k in every cycle
+    off = 2.0 + 4.0 + 0.5 * 1.5 + 1.0
+    assert heavy.carried_rate == pytest.approx((off - 2.0) / (off - 2.0 * 0.6), rel=1e-3)
+    slow = decomposition.solve(split(rate=3.0, consumer_cost=2.0, **big))
+    assert slow.carried_rate == pytest.approx(0.5, rel=1e-6)
+
+
+def test_deterministic_services_become_erlang():
+    less = decomposition.solve(split(service="deterministic"))
+    erlang = decomposition.solve(split(service=0.25))
+    assert float(less.carried_rate) == pytest.approx(float(erlang.carried_rate), rel=1e-12)
+
+
+@given(
+    st.floats(-3, 2), st.integers(1, 10**5), st.integers(1, 10**6), st.floats(-2, 1),
+    st.lists(st.none() | st.floats(-2, 2), min_size=3, max_size=3),
+    st.sampled_from([0.0, 0.3, 1.0, 5.0]), st.sampled_from([1e-6, 1.0]),
+)  # fmt: skip
+def test_any_size_any_unit(rate, ring, capacity, work, waits, scv, unit):
+    """Over five orders of magnitude everything is accounted for."""
+    costs = [0.0 if wait is None else unit * 10.0**wait for wait in waits]
+    names = ("wakeup_cost", "wakeup_latency", "poll_cost")
+    path = split(
+        rate=10.0**rate / unit, ring=ring, capacity=capacity, kernel_cost=unit,
+        consumer_cost=unit * 10.0**work, service=scv, **dict(zip(names, costs, strict=True)),
+    )  # fmt: skip
+    accounted(decomposition.solve(path))
+
+
+def test_states_its_limits():
+    solution = decomposition.solve(split())
+    assert not solution.exact
+    assert "2.5 %" in solution.accuracy
+    assert solution.notes == ()
+
+
+REFUSED = {
+    "array": split(rate=np.array([0.5, 1.0])),
+    "Poisson": split(arrivals="cbr"),
+    "signal threshold": split(threshold=2.0),
+    "two cores": CapturePath.same_core(
+        rate=1.0, ring=32, capacity=32, kernel_cost=0.5, consumer_cost=0.5
+    ),
+    "two stages": CapturePath.single(rate=1.0, capacity=32, consumer_cost=0.5),
+    "arrivals must be Poisson": replace(
+        split(), arrivals=Arrivals(0.5, "on_off", 1.0, on=1.0, off=1.0)
+    ),
+    "slows the kernel": replace(split(), wakeup=Wakeup("spin", contention=0.5)),
+    "at most": split(capacity=10_000_000),
+    "shared core": replace(split(), cores=Cores("same")),
+    "interrupts": replace(split(), kernel=Kernel(256, 1.0, scv=1.0, driver=Driver("moderated"))),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_refuses(reason):
+    assert reason in decomposition.accepts(REFUSED[reason])
+    with pytest.raises(ValueError, match="decomposition: "):
+        decomposition.solve(REFUSED[reason])
+
+
+class TestFixedPoints:
+    """The search alone, on maps whose fixed points are known."""
+
+    @staticmethod
+    def search(rule, starts):
+        stack = np.array([[start, 0.0] for start in starts])
+
+        def step(points):
+            image = np.stack([rule(points[:, 0]), 0.0 * points[:, 1]], axis=-1)
+            return image, points[:, 0].copy()
+
+        found, failed = fixed_points(step, stack, -50.0)
+        return [float(values[i]) for values, i in found], failed
+
+    def test_contraction(self):
+        found, failed = self.search(np.cos, [0.0, 2.0, 9.0])
+        assert failed == 0
+        np.testing.assert_allclose(found, 0.7390851332, atol=1e-4)
+
+    def test_all_branches_are_found(self):
+        """3 tanh x: two stable fixed points and an unstable one in between."""
+        found, failed = self.search(lambda x: 3.0 * np.tanh(x), [-5.0, 4.0])
+        assert failed == 0
+        np.testing.assert_allclose(found, [-2.9847, 2.9847], atol=1e-3)
+
+    def test_steep_fall_is_bracketed(self):
+        """A map that falls steeply throws every plain iteration from side to side."""
+        found, failed = self.search(lambda x: -10.0 * np.tanh(20.0 * (x - 0.3)), [-5.0, 4.0])
+        assert failed == 0
+        np.testing.assert_allclose(found, 0.2985, atol=1e-3)
+
+    def test_failure_is_counted(self):
+        found, failed = self.search(lambda x: x + 1.0, [0.0])
+        assert (found, failed) == ([], 1)
