@@ -32,7 +32,7 @@ def fixed_points(
     points = np.array(starts, dtype=np.float64)
     before: tuple[Array, Array] | None = None  # points and residuals one step ago
     found: list[tuple[int, Result, int]] = []
-    names = np.arange(len(points))
+    names, shape = np.arange(len(points)), points
     bracket = np.stack([np.full(len(points), -np.inf), np.full(len(points), np.inf)])
     for taken in range(_MOST_STEPS):
         image, result = step(points)
@@ -44,12 +44,14 @@ def fixed_points(
         if not np.any(keep):
             names = names[:0]
             break
+        # how the coordinates differ from each other, unless the limit has made them equal
+        shape = np.where((image > least).all(-1, keepdims=True), image, shape)
         bracket = _narrowed(bracket, points, residual)
         following = image if before is None else _accelerated(points, image, residual, before)
         if taken >= _PATIENCE:
-            shape = np.where((image > least).all(-1, keepdims=True), image, points)
             following = _inside(following if taken % 2 else shape, bracket, always=taken % 2 == 0)
         names, before, bracket = names[keep], (points[keep], residual[keep]), bracket[:, keep]
+        shape = shape[keep]
         points = following[keep]
     found.sort(key=lambda entry: entry[0])
     return [(result, i) for _, result, i in found], len(names)
@@ -60,7 +62,9 @@ def _narrowed(bracket: Array, points: Array, residual: Array) -> Array:
     mean, way = points[:, :-1].mean(-1), residual[:, :-1].mean(-1)
     low = np.where(way > 0.0, np.maximum(bracket[0], mean), bracket[0])
     high = np.where(way < 0.0, np.minimum(bracket[1], mean), bracket[1])
-    return np.stack([low, high])
+    # found while the shape was another: look around once more
+    margin = np.where(high - low < 1e-3 * np.abs(way), 0.5, 0.0)
+    return np.stack([low - margin, high + margin])
 
 
 def _inside(points: Array, bracket: Array, always: bool) -> Array:

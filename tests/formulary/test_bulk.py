@@ -66,7 +66,9 @@ def test_a_googolth() -> None:
     assert float(float(found) / lost - 1) == pytest.approx(0.0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("block", "timeout"), [(1, 0.5), (3, 0.8), (3, 10.0), (20, 0.1), (20, 9.0)])
+@pytest.mark.parametrize(
+    ("block", "timeout"), [(1, 0.5), (3, 0.8), (3, 10.0), (20, 0.1), (20, 9.0)]
+)
 def test_timers_by_integration(block: int, timeout: float) -> None:
     """Mean length of a block's life is the integral of P(not yet closed)."""
     rate = 2.0

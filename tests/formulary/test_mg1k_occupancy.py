@@ -39,7 +39,9 @@ def test_textbook_recursion(law: Any, load: float, capacity: int) -> None:
 def test_exponential_is_mm1k(load: float) -> None:
     n = np.array([0, 1, 5, 200, 2000, 4096])
     expected = occupancy_mm1k(n, load, 4096)
-    np.testing.assert_allclose(occupancy_mg1k(n, load, 4096, "exponential"), expected, 1e-11, 1e-300)
+    np.testing.assert_allclose(
+        occupancy_mg1k(n, load, 4096, "exponential"), expected, 1e-11, 1e-300
+    )
 
 
 @pytest.mark.parametrize("law", LAWS)

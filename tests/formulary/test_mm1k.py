@@ -20,7 +20,21 @@ from capmodel.formulary import (
 from tests.oracles.chains import mm1k_loss
 from tests.oracles.reference import reference_values
 
-LOADS = [0.0, 1e-12, 1e-3, 0.5, 0.95, 1 - 1e-9, 1 - 2**-53, 1.0, 1 + 2**-52, 1 + 1e-9, 1.2, 50.0, 1e6]
+LOADS = [
+    0.0,
+    1e-12,
+    1e-3,
+    0.5,
+    0.95,
+    1 - 1e-9,
+    1 - 2**-53,
+    1.0,
+    1 + 2**-52,
+    1 + 1e-9,
+    1.2,
+    50.0,
+    1e6,
+]
 
 
 @pytest.mark.parametrize(("p", "value"), reference_values("MM1K_loss").values())

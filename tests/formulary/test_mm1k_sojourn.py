@@ -70,7 +70,9 @@ def test_little(load: float, capacity: int) -> None:
 def test_mean_is_the_integral_of_the_survival() -> None:
     times = np.linspace(0.0, 120.0, 2_401)
     values = sojourn_time_survival_mm1k(times, 1.1, 12)
-    assert np.trapezoid(values, times) == pytest.approx(float(mean_sojourn_time_mm1k(1.1, 12)), rel=2e-4)
+    assert np.trapezoid(values, times) == pytest.approx(
+        float(mean_sojourn_time_mm1k(1.1, 12)), rel=2e-4
+    )
 
 
 @given(time=st.floats(0.0, 1e5), load=st.floats(0.0, 1e6), capacity=st.integers(1, 100_000))

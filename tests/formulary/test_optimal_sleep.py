@@ -48,7 +48,7 @@ def test_inverse_to_the_rate() -> None:
 @pytest.mark.parametrize("loss", [1e-300, 1e-100, 1e-12, 0.1, 0.4])
 def test_normal_rule_solves_its_equation(loss: float) -> None:
     x = 0.5 * float(optimal_sleep_normal(0.5, 400, 1.0, loss))
-    u = np.linspace(0.0, 40.0, 400_001)
+    u = np.linspace(0.0, 60.0, 600_001)
     start = (400 - x) / np.sqrt(x)
     with np.errstate(under="ignore"):
         density = np.exp(-0.5 * (start + u) ** 2 + 0.5 * start**2 * (start > 0))
