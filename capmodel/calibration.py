@@ -195,7 +195,7 @@ class Posterior:
     z: Array  # (members, costs)
     log_likelihood: Array
     log_evidence: float  # of the likelihood under the prior
-    mode: Array  # (costs,): the machine's point values
+    point: Array  # (costs,): the machine's point values
 
 
 def sample_posterior(
@@ -251,9 +251,46 @@ def sample_posterior(
             z, level = _sweep(problem, z, level, power, random)
             if progress is not None:
                 progress(power)
-    best = z[np.argmax(level - 0.5 * (z**2).sum(axis=1))]
-    starts = np.vstack([best, z.mean(axis=0)])
-    return Posterior(problem, z, level, evidence, posterior_mode(problem, starts))
+    point = central_point(problem, z) if problem.claims else None
+    if point is None:
+        best = z[np.argmax(level - 0.5 * (z**2).sum(axis=1))]
+        point = posterior_mode(problem, np.vstack([best, z.mean(axis=0)]))
+    return Posterior(problem, z, level, evidence, point)
+
+
+def central_point(problem: Problem, z: Array) -> Array | None:
+    """Costs as central in a sample as its claims allow.
+
+    A posterior's mode lies in a corner of the region that the claims leave, outside most of the
+    sample. This starts from the member nearest to the sample's mean of those that meet every claim,
+    and moves one cost after the other to its mean where every claim still holds (with a third of a
+    point to spare, or what there was).
+
+    Parameters
+    ----------
+    problem : Problem
+        Priors and evidence.
+    z : ndarray
+        A sample of standardised costs.
+
+    Returns
+    -------
+    ndarray or None
+        The point; None if no member meets every claim.
+    """
+    meets = (problem.claim_scores(z) > 0.0).all(axis=0)
+    if not meets.any():
+        return None
+    mean = z.mean(axis=0)
+    distance = np.where(meets, (((z - mean) / z.std(axis=0)) ** 2).sum(axis=1), np.inf)
+    point = np.array(z[np.argmin(distance)])
+    spare = np.minimum(problem.claim_scores(point[None, :])[:, 0], 1.0 / 3.0)
+    for column in np.argsort(-np.abs(point - mean)):
+        trial = point.copy()
+        trial[column] = mean[column]
+        if np.all(problem.claim_scores(trial[None, :])[:, 0] >= spare):
+            point = trial
+    return point
 
 
 def posterior_mode(problem: Problem, starts: Array) -> Array:

@@ -192,15 +192,15 @@ def judge(posterior: Posterior) -> CalibrationReport:
     CalibrationReport
         Without folds.
     """
-    problem, mode = posterior.problem, posterior.mode[None, :]
+    problem, point = posterior.problem, posterior.point[None, :]
     margins: dict[str, float] = {}
     held: dict[str, float] = {}
     if problem.claims:
-        at_mode, at_sample = problem.claim_scores(mode)[:, 0], problem.claim_scores(posterior.z)
-        for claim, score, scores in zip(problem.claims, at_mode, at_sample, strict=True):
+        at_point, at_sample = problem.claim_scores(point)[:, 0], problem.claim_scores(posterior.z)
+        for claim, score, scores in zip(problem.claims, at_point, at_sample, strict=True):
             margins[claim.id] = float(score)
             held[claim.id] = float(np.mean(scores > 0.0))
-    observer = Observer(problem.values(mode))
+    observer = Observer(problem.values(point))
     residuals = tuple(_residual(item, observer) for item in problem.rows)
     pins = pinned_by(posterior) if problem.claims else {}
     return CalibrationReport(posterior, margins, held, residuals, pins)
@@ -220,7 +220,7 @@ def _folds(
     """Fits that do not know some claims: a part of the sample, moved on without them.
 
     A fold needs point values only, so few members do; they forget the claims that were taken away
-    within a sweep or two, and the mode is then climbed to without them.
+    within a sweep or two.
     """
     problem, z = posterior.problem, posterior.z
     thinned = z[np.linspace(0, len(z) - 1, FOLD_MEMBERS).round().astype(int)]
@@ -233,7 +233,7 @@ def _folds(
             start=thinned,
             progress=progress,
         )
-        scores = problem.claim_scores(fold.mode[None, :])[:, 0]
+        scores = problem.claim_scores(fold.point[None, :])[:, 0]
         margins = tuple(
             float(score)
             for claim, score in zip(problem.claims, scores, strict=True)
@@ -246,8 +246,10 @@ def _folds(
 def _summaries(posterior: Posterior) -> list[tuple[float, float, float]]:
     """Point value and 90 % interval of every cost, in the prior's unit."""
     found = []
-    for prior, z, mode in zip(posterior.problem.priors, posterior.z.T, posterior.mode, strict=True):
-        value = prior.median * np.exp(prior.spread * mode)
+    for prior, z, point in zip(
+        posterior.problem.priors, posterior.z.T, posterior.point, strict=True
+    ):
+        value = prior.median * np.exp(prior.spread * point)
         low, high = prior.median * np.exp(prior.spread * np.quantile(z, [0.05, 0.95]))
         found.append((float(value), float(low), float(high)))
     return found
@@ -312,7 +314,7 @@ def _write(path: Path, text: str) -> None:
 
 def _constant(problem: Problem, prior: Prior, posterior: Posterior, column: int) -> Constant:
     factors = np.exp(prior.spread * posterior.z[:, column])
-    value = prior.median * float(np.exp(prior.spread * posterior.mode[column]))
+    value = prior.median * float(np.exp(prior.spread * posterior.point[column]))
     source = "braun2010" if problem.claims else _first_source(problem)
     evidence = "claims" if problem.claims else "measured rows"
     return Constant(
@@ -322,7 +324,7 @@ def _constant(problem: Problem, prior: Prior, posterior: Posterior, column: int)
         std=float(f"{prior.median * np.std(factors):.4g}"),
         origin="calibrated",
         source=source,
-        locator=f"posterior mode under the {evidence}, calibration {problem.name}; "
+        locator=f"posterior under the {evidence}, calibration {problem.name}; "
         f"prior: {prior.locator}",
     )
 

@@ -91,7 +91,7 @@ def test_the_evidence_is_that_of_the_marginal_likelihood(sampled: Posterior) -> 
 
 
 def test_the_mode_is_the_mean_of_a_gaussian(sampled: Posterior) -> None:
-    np.testing.assert_allclose(sampled.mode, MEAN, atol=1e-3)
+    np.testing.assert_allclose(sampled.point, MEAN, atol=1e-3)
     far = posterior_mode(TOY, 3.0 * np.ones((1, DIMENSIONS)))
     np.testing.assert_allclose(far, MEAN, atol=1e-3)
 
@@ -327,7 +327,7 @@ def test_a_report_tells_rows_values_and_intervals(tmp_path: Path) -> None:
     content = report.to_dict()
     assert json.loads(json.dumps(content)) == content
     assert content["calibration"] == "deri2004"
-    values = problem.values(report.posterior.mode[None, :])["deri2004"]
+    values = problem.values(report.posterior.point[None, :])["deri2004"]
     for cost in content["costs"]:
         si = cost["value"] * UNITS[cost["unit"]]
         assert si == pytest.approx(float(values[cost["cost"]][0]))
@@ -426,7 +426,7 @@ def test_a_written_machine_replaces_the_fitted_numbers_only(tmp_path: Path) -> N
     assert changed == {"kernel_share", "kernel", "consumer"}
     machine = read_machine(path)
     for column, prior in enumerate(posterior.problem.priors):
-        factor = np.exp(prior.spread * posterior.mode[column])
+        factor = np.exp(prior.spread * posterior.point[column])
         assert machine.constants[prior.cost].value == pytest.approx(prior.median * factor, rel=1e-5)
         sample = prior.median_si * np.exp(prior.spread * posterior.z[:, column])
         np.testing.assert_allclose(machine.samples[prior.cost], sample, rtol=1e-5)
@@ -436,10 +436,10 @@ def test_a_written_machine_replaces_the_fitted_numbers_only(tmp_path: Path) -> N
 def test_a_short_calibration_of_the_paper_finds_the_committed_machines() -> None:
     problem = load_problem("braun2010")
     posterior = sample_posterior(problem, members=24, moves=1, final_moves=1, seed=problem.seed)
-    met = problem.claim_scores(posterior.mode[None, :])[:, 0] > 0.0
+    met = problem.claim_scores(posterior.point[None, :])[:, 0] > 0.0
     assert met.sum() >= 41
     point, sample = committed(problem)
     spread = sample.std(axis=0)
     identified = spread < 0.5
     assert identified.any()
-    assert np.all(np.abs(posterior.mode - point)[identified] <= 4.0 * spread[identified])
+    assert np.all(np.abs(posterior.point - point)[identified] <= 4.0 * spread[identified])

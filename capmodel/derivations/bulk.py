@@ -15,7 +15,7 @@ READ = positive("read_cost")
 LATENCY = nonnegative("wakeup_latency")
 TIMEOUT = positive("timeout")
 
-RINGS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 3), (2, 3))  # packets per block, blocks
+RINGS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 3))  # packets per block, blocks
 
 
 def chain(block: int, blocks: int) -> tuple[sp.Expr, sp.Expr]:
@@ -54,7 +54,7 @@ def chain(block: int, blocks: int) -> tuple[sp.Expr, sp.Expr]:
 
 
 def bulk_ring_loss() -> tuple[sp.Expr, sp.Expr]:
-    """Loss and share of wakeups for blocks of one and two packets, up to three of them."""
+    """Loss and share of wakeups for blocks of one and two packets, up to three of them in all."""
     chains = {ring: chain(*ring) for ring in RINGS}
 
     def part(index: int) -> sp.Expr:

@@ -13,7 +13,7 @@ LEAVE_1, LEAVE_2 = positive("leave_1"), positive("leave_2")
 ALONG_1, ALONG_2 = sp.symbols("along_1 along_2", nonnegative=True)
 SERVICE = positive("service_time")
 
-LEVELS = range(1, 4)
+LEVELS = range(1, 3)
 
 
 @cache
@@ -49,7 +49,7 @@ def _solution(capacity: int) -> tuple[sp.Expr, sp.Expr]:
 
 
 def loss_map1k() -> sp.Expr:
-    """Share lost of two-phase arrivals, exponential service, K = 1..3, from all balances."""
+    """Share lost of two-phase arrivals, exponential service, K = 1 and 2, from all balances."""
     return by_capacity(lambda capacity: _solution(capacity)[0], LEVELS)
 
 

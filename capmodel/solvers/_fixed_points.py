@@ -45,11 +45,14 @@ def fixed_points(
             names = names[:0]
             break
         # how the coordinates differ from each other, unless the limit has made them equal
-        shape = np.where((image > least).all(-1, keepdims=True), image, shape)
+        free = (image > least).all(-1, keepdims=True)
+        shape = np.where(free, image, shape)
         bracket = _narrowed(bracket, points, residual)
         following = image if before is None else _accelerated(points, image, residual, before)
         if taken >= _PATIENCE:
-            following = _inside(following if taken % 2 else shape, bracket, always=taken % 2 == 0)
+            halving = taken % 2 == 0
+            following = np.where(free & (not halving), following, shape)
+            following = _inside(following, bracket, halving)
         names, before, bracket = names[keep], (points[keep], residual[keep]), bracket[:, keep]
         shape = shape[keep]
         points = following[keep]

@@ -33,7 +33,7 @@ ACCURACY = (
 STARTS = (1.0, 1e-2, 1e-8)  # rates of falling asleep to begin with, times the kernel cost
 LEAST = 1e-9  # share of its time that the kernel may spend on signals unnoticed
 _NEVER = 1e-200
-SAME = 1e-6  # carried rates closer than this are the same solution
+SAME = 1e-4  # carried rates closer than this are the same solution
 
 
 def accepts(path: CapturePath) -> str | None:

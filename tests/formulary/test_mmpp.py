@@ -1,4 +1,4 @@
-"""Correlated packets into a finite buffer: whole chains in many digits, and renewal special cases."""
+"""Correlated packets into a finite buffer: whole chains in many digits, renewal special cases."""
 
 from __future__ import annotations
 

@@ -68,11 +68,15 @@ def test_threshold_by_its_chain(
     capacity, digits = 8, 60
     limit = mpmath.inf if math.isinf(timeout) else timeout
     with mpmath.workdps(digits):
-        # a threshold out of reach: the wait has no end but the timer
-        counted = 60 if threshold > capacity else threshold
-        start, away, sleep = threshold_start(rate, counted, limit, latency, poll, 60)
-        if threshold > capacity:
-            away = poll + sleep * (1 / mpmath.mpf(rate) + timeout + latency)
+        if threshold > capacity:  # out of reach: one packet, and all that come until it runs
+            wait = mpmath.mpf(timeout) + latency
+            mean, sleep = rate * wait, mpmath.mpf(1)
+            away = 1 / mpmath.mpf(rate) + wait
+            start = [mpmath.mpf(0)] + [
+                mpmath.exp(-mean) * mean**k / mpmath.factorial(k) for k in range(capacity)
+            ]
+        else:
+            start, away, sleep = threshold_start(rate, threshold, limit, latency, poll, 20)
         lost, cycles = vacation(law, rate, capacity, 1.0, cut(start, capacity), away, digits)
     found = n_policy(rate, capacity, 1.0, threshold, timeout, latency, poll, law)
     assert float(found.loss) == pytest.approx(float(lost), rel=1e-12)
@@ -118,7 +122,7 @@ def test_no_vacation_is_mg1k(law: Any, load: float, capacity: int) -> None:
 @pytest.mark.parametrize(("threshold", "latency"), [(1, 3.0), (5, 0.0), (40, 6.0)])
 def test_infinite_buffer(law: Any, threshold: int, latency: float) -> None:
     """Cycles end at rate lambda (1 - rho)/(N + lambda L); wait by Fuhrmann and Cooper."""
-    rate, scv = 0.7, {"deterministic": 0.0, "exponential": 1.0}.get(law, None)
+    rate, scv = 0.7, {"deterministic": 0.0, "exponential": 1.0}.get(law)
     scv = {"erlang": 0.25, "hyperexponential": 4.0}[law[0]] if scv is None else scv
     found = n_policy(rate, 3000, 1.0, threshold, wakeup_latency=latency, service=law)
     mean = threshold + rate * latency
