@@ -165,7 +165,12 @@ def run(
     if fold_count and not problem.claims:
         raise ValueError(f"fold_count must be 0 for calibration {name!r}, which knows no claims")
     chosen = problem.seed if seed is None else seed
-    effort = {"members": members, "moves": moves, "final_moves": final_moves, "seed": chosen}
+    effort: dict[str, Any] = {
+        "members": members,
+        "moves": moves,
+        "final_moves": final_moves,
+        "seed": chosen,
+    }
     posterior = sample_posterior(problem, **effort, progress=progress)
     report = judge(posterior)
     if fold_count:

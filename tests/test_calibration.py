@@ -21,6 +21,7 @@ from capmodel.calibration import (
     _next_power,
     _sweep,
     _systematic,
+    central_point,
     folds,
     load_problem,
     pinned_by,
@@ -101,6 +102,49 @@ def test_the_same_seed_is_the_same_sample() -> None:
     first = sample_posterior(TOY, **effort, seed=1)
     np.testing.assert_array_equal(first.z, sample_posterior(TOY, **effort, seed=1).z)
     assert not np.array_equal(first.z, sample_posterior(TOY, **effort, seed=2).z)
+
+
+def test_a_population_of_similar_evidence_is_moved_on(sampled: Posterior) -> None:
+    # the sample of the toy, moved to a posterior without its evidence: the prior
+    @dataclass(frozen=True)
+    class Nothing(Problem):
+        def log_likelihood(self, z: Any) -> Any:
+            return np.zeros(len(z))
+
+    nothing = Nothing("nothing", TOY.priors, (), ())
+    moved = sample_posterior(nothing, final_moves=4, seed=5, start=sampled.z)
+    assert np.isnan(moved.log_evidence)
+    assert moved.z.shape == sampled.z.shape
+    assert stats.kstest(moved.z.ravel(), "norm").pvalue > 1e-4
+    np.testing.assert_allclose(moved.point, 0.0, atol=1e-3)
+    # and moved on under the same evidence it keeps its law
+    again = sample_posterior(TOY, final_moves=4, seed=5, start=sampled.z)
+    error = np.sqrt(np.diag(COVARIANCE) / (len(again.z) / 2))
+    assert np.all(np.abs(again.z.mean(axis=0) - MEAN) < 5 * error)
+
+
+@dataclass(frozen=True)
+class Fenced(Problem):
+    """One claim: that the first cost lies above its prior median (in points)."""
+
+    def claim_scores(self, z: Any) -> Any:
+        return z[None, :, 0] * 10.0
+
+
+def test_the_central_point_is_the_mean_as_far_as_the_claims_allow() -> None:
+    fenced = Fenced("fenced", TOY.priors, (), ())
+    z = np.random.default_rng(4).standard_normal((200, DIMENSIONS))
+    z += [0.5, 1.0, -1.0, 0.0]
+    point = central_point(fenced, z)
+    assert point is not None
+    np.testing.assert_allclose(point, z.mean(axis=0))  # the mean itself meets the claim
+    low = z - [1.0, 0.0, 0.0, 0.0]  # now it does not, but some members do
+    point = central_point(fenced, low)
+    assert point is not None
+    assert fenced.claim_scores(point[None, :])[0, 0] > 0.0
+    np.testing.assert_allclose(point[1:], low.mean(axis=0)[1:])
+    assert point[0] in low[:, 0]
+    assert central_point(fenced, z - [9.0, 0.0, 0.0, 0.0]) is None
 
 
 @pytest.mark.parametrize("power", [0.0, 0.3, 1.0])
@@ -289,7 +333,7 @@ def test_costs_that_no_evidence_touches_keep_their_prior() -> None:
 @pytest.mark.parametrize("name", ["ptnet_vm", "deri2004"])
 def test_a_machine_calibrated_anew_is_the_committed_one(tmp_path: Path, name: str) -> None:
     seen: list[float] = []
-    report = run(name, members=40, final_moves=4, out=tmp_path, progress=seen.append)
+    report = run(name, members=24, final_moves=3, out=tmp_path, progress=seen.append)
     assert seen[-1] == 1.0
     written, stored = read_machine(tmp_path / f"{name}.toml"), load_machine(name)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -298,7 +342,7 @@ def test_a_machine_calibrated_anew_is_the_committed_one(tmp_path: Path, name: st
     assert list(written.constants) == list(stored.constants)
     fitted = {prior.cost for prior in report.posterior.problem.priors}
     assert set(written.samples) == fitted
-    assert all(len(sample) == 40 for sample in written.samples.values())
+    assert all(len(sample) == 24 for sample in written.samples.values())
     for key, constant in stored.constants.items():
         if key not in fitted:
             assert written.constants[key] == constant
@@ -313,7 +357,7 @@ def test_a_machine_calibrated_anew_is_the_committed_one(tmp_path: Path, name: st
     }  # fmt: skip
     found = predict(machine=tmp_path / f"{name}.toml", **scenario)
     expected = predict(machine=name, **scenario)
-    assert len(found.samples("carried_rate")) == 40
+    assert len(found.samples("carried_rate")) == 24
     assert found.carried_rate == pytest.approx(expected.carried_rate, rel=0.02)
 
 

@@ -6,11 +6,9 @@ which is stated per solver in `SLACK`, and no further.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -262,31 +260,13 @@ def test_false_a_longer_ring_helps_one_core() -> None:
             assert same(solver, costs, ring=24) < 0.6 * same(solver, costs, ring=2)
 
 
-@functools.cache
-def _searched() -> tuple[float, Costs]:
-    """The largest gain of the exact chain from a dearer kernel, over a seeded search."""
-    rng = np.random.default_rng(7)
-    best: tuple[float, Costs] = (0.0, {})
-    for _ in range(400):
-        costs = {
-            "rate": float(rng.uniform(0.5, 4.0)), "ring": int(rng.integers(2, 9)),
-            "capacity": int(rng.integers(2, 4)), "kernel_cost": float(rng.uniform(0.02, 0.4)),
-            "consumer_cost": float(rng.uniform(0.1, 1.0)), "wakeup_cost": 0.0,
-            "wakeup_latency": 0.0,
-        }  # fmt: skip
-        dearer = costs | {"kernel_cost": costs["kernel_cost"] * 1.3}
-        gain = split("exact", dearer) / split("exact", costs) - 1.0
-        if gain > best[0]:
-            best = (gain, costs)
-    return best
-
-
 def test_false_a_dearer_kernel_never_carries_more() -> None:
-    """Tiny buffers: a slower kernel spaces the packets out and loses fewer of them."""
+    """A buffer of one: a slower kernel spaces the packets out, and fewer find it full."""
+    costs = {"rate": 0.333, "ring": 10, "capacity": 1, "kernel_cost": 0.778, "consumer_cost": 1.5,
+             "wakeup_cost": 2.4, "poll_cost": 0.14}  # fmt: skip
     if "exact" not in ALL:
         pytest.skip("the exact chain is not there")
-    gain, costs = _searched()
-    assert gain > 1e-5, (gain, costs)
+    assert changes("exact", costs, "kernel_cost", (0.778, 0.933)) > 0.01
 
 
 @each_solver

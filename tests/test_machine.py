@@ -85,10 +85,10 @@ def test_the_posterior_is_of_the_calibrated_costs(name: str) -> None:
         constant = machine.constants[key]
         # mode and sample are of one posterior, whose standard deviation the file states
         assert np.std(sample) == pytest.approx(constant.si_std, rel=0.02), key
-        # the mode of many costs together is not the middle of each, but one that was sampled
-        assert sample.min() <= constant.si <= sample.max(), key
+        # the best point of many costs together is not the middle of each, but near it
+        assert abs(np.median(sample) - constant.si) <= 3.0 * constant.si_std, key
         off.append(abs(np.median(sample) - constant.si) / constant.si_std)
-    assert np.quantile(off, 0.85) <= 2.0
+    assert np.mean(off) <= 1.0
 
 
 def test_values_are_si_and_samples_take_their_place() -> None:

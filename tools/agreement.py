@@ -43,11 +43,12 @@ def _two_core(rng: np.random.Generator, **fixed: Any) -> CapturePath:
 
 
 def _same_core(rng: np.random.Generator) -> CapturePath:
+    """Up to nine tenths of the core for the kernel: beyond, next to nothing is carried."""
     return CapturePath.same_core(
         rate=_log(rng, 0.2, 3.0),
         ring=int(rng.choice([16, 32, 64])),
         capacity=int(rng.choice([32, 128, 512])),
-        kernel_cost=1.0,
+        kernel_cost=0.3,
         consumer_cost=_log(rng, 0.1, 2.0),
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from capmodel.derivations import (
     blocks,
+    bulk,
     channel,
     closed_loop,
     double_buffer,
@@ -27,7 +28,10 @@ from capmodel.derivations import (
     on_off,
     poll,
     same_core,
+    saturated,
+    skew,
     unified,
+    vacations,
 )
 
 DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
@@ -35,6 +39,8 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "block_ring_carried_rate": blocks.block_ring_carried_rate,
     "block_ring_loss": blocks.block_ring_loss,
     "buffer_for_loss_on_off": on_off.buffer_for_loss_on_off,
+    "bulk_ring_carried_rate": bulk.bulk_ring_carried_rate,
+    "bulk_ring_loss": bulk.bulk_ring_loss,
     "carried_rate_saturated": unified.carried_rate_saturated,
     "channel_item_time": channel.channel_item_time,
     "closed_loop_rate": closed_loop.closed_loop_rate,
@@ -45,6 +51,7 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "environment_variance": environment.environment_variance,
     "finite_run_drops": finite_run.finite_run_drops,
     "finite_run_loss_diffusion": finite_run.finite_run_loss_diffusion,
+    "fixed_sleep": vacations.fixed_sleep,
     "interrupts_per_packet_napi": interrupts.interrupts_per_packet_napi,
     "kappa_effective": unified.kappa_effective,
     "loss_gim1k": gim1k.loss_gim1k,
@@ -59,19 +66,43 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "mean_occupancy_mm1k": mm1k.mean_occupancy_mm1k,
     "mean_sojourn_time_mg1k": mg1k.mean_sojourn_time_mg1k,
     "mean_sojourn_time_mm1k": mm1k.mean_sojourn_time_mm1k,
+    "n_policy": vacations.n_policy,
     "occupancy_mg1k": mg1k.occupancy_mg1k,
     "occupancy_mm1k": mm1k.occupancy_mm1k,
     "optimal_consumer_cost": unified.optimal_consumer_cost,
     "packets_per_wakeup": unified.packets_per_wakeup,
     "poll_miss_probability": poll.poll_miss_probability,
+    "retire_timer_block_rate": bulk.retire_timer_block_rate,
+    "rss_captured": skew.rss_captured,
+    "rss_loss": skew.rss_loss,
+    "rss_loss_free_load": skew.rss_loss_free_load,
     "same_core_carried_rate": same_core.same_core_carried_rate,
+    "saturated_finite_buffer": saturated.saturated_finite_buffer,
     "sojourn_time_survival_mm1k": mm1k.sojourn_time_survival_mm1k,
     "wakeup_rate_saturated": unified.wakeup_rate_saturated,
 })  # fmt: skip
 
 _INVERSE = "An inverse found by search: the function it inverts is derived, and tested with it."
 
+_RESULT = "A record of results, with no formula of its own to be derived."
+_CHAIN = (
+    "A numerical solution of a chain: derivations/mmpp.py solves the same balance equations in "
+    "rational arithmetic, and a test of its own compares them."
+)
+
 EXEMPT: Mapping[str, str] = MappingProxyType({
+    "HashSpread": _RESULT,
+    "VacationResult": _RESULT,
+    "loss_map1k": _CHAIN,
+    "loss_mmpp1k": _CHAIN,
+    "mean_occupancy_map1k": _CHAIN,
+    "optimal_sleep": _INVERSE,
+    "optimal_sleep_normal":
+        "A root of an equation that stands in its docstring, where the number of arrivals in a "
+        "sleep is taken as normal; tested against optimal_sleep.",
+    "rss_spread":
+        "A Monte Carlo experiment: its mean is tested against rss_captured, which is derived.",
+    "zipf_shares": "A definition, Zipf's law, divided by its sum so that the shares add to one.",
     "loss_mg1k_counts":
         "The recursion of loss_mg1k for any counts; compared with the symbolic chain of "
         "departures for small K in a test of its own.",

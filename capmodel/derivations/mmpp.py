@@ -1,63 +1,43 @@
-"""Correlated arrivals into a finite queue: the whole chain of two phases, for small K."""
+"""Correlated arrivals into a finite queue: the whole chain, in rational arithmetic."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
 
 import sympy as sp
 
-from capmodel.derivations.notation import by_capacity, positive
-
-RATE_1, RATE_2 = positive("rate_1"), positive("rate_2")
-LEAVE_1, LEAVE_2 = positive("leave_1"), positive("leave_2")
-ALONG_1, ALONG_2 = sp.symbols("along_1 along_2", nonnegative=True)
-SERVICE = positive("service_time")
-
-LEVELS = range(1, 3)
+Rates = Sequence[Sequence[sp.Rational]]
 
 
-@cache
-def _solution(capacity: int) -> tuple[sp.Expr, sp.Expr]:
+def map1k(
+    silent: Rates, arriving: Rates, capacity: int, service: sp.Rational
+) -> tuple[sp.Rational, sp.Rational]:
     """Loss and mean number from the balance of every state (number present, phase).
 
-    In phase i packets come at ``rate_i`` and change nothing, or at ``along_i`` and take the phase
-    with them; the phase also changes in silence at ``leave_i``. A packet at K is lost.
+    From phase i to j in silence at ``silent[i][j]``, with a packet at ``arriving[i][j]``; a packet
+    at K is lost, and a service ends at ``1/service`` where there is one. An expression in symbols
+    would fill pages already at K = 2, so the numbers come first: any rationals.
     """
-    states = [(n, phase) for n in range(capacity + 1) for phase in (0, 1)]
-    place = {state: i for i, state in enumerate(states)}
-    stays, along, leaves = (RATE_1, RATE_2), (ALONG_1, ALONG_2), (LEAVE_1, LEAVE_2)
+    phases = len(silent)
+    states = [(n, i) for n in range(capacity + 1) for i in range(phases)]
+    place = {state: index for index, state in enumerate(states)}
     flow = sp.zeros(len(states), len(states))
-    for (n, phase), i in place.items():
-        more = min(n + 1, capacity)
-        for target, rate in (
-            ((more, phase), stays[phase]),
-            ((more, 1 - phase), along[phase]),
-            ((n, 1 - phase), leaves[phase]),
-            ((max(n - 1, 0), phase), 1 / SERVICE),
-        ):
-            if target != (n, phase):
-                flow[i, place[target]] += rate
-    for i in range(len(states)):
-        flow[i, i] = -sum(flow[i, j] for j in range(len(states)) if j != i)
-    names = sp.symbols(f"p:{len(states)}")
-    balance = [*(sp.Matrix([names]) * flow)[:-1], sum(names) - 1]
-    (shares,) = sp.linsolve(balance, names)
-    pace = [stays[phase] + along[phase] for _, phase in states]
+    for n, i in states:
+        here = place[n, i]
+        for j in range(phases):
+            flow[here, place[n, j]] += silent[i][j] if i != j else 0
+            flow[here, place[min(n + 1, capacity), j]] += arriving[i][j]
+        if n > 0:
+            flow[here, place[n - 1, i]] += 1 / service
+    for index in range(len(states)):
+        flow[index, index] -= sum(flow[index, :])
+    balance = flow.T
+    balance[len(states) - 1, :] = sp.ones(1, len(states))
+    target = sp.zeros(len(states), 1)
+    target[len(states) - 1] = 1
+    shares = balance.LUsolve(target)
+    pace = [sum(arriving[i]) for _, i in states]
     offered = sum(p * r for p, r in zip(shares, pace, strict=True))
-    lost = sum(shares[place[capacity, phase]] * pace[phase] for phase in (0, 1))
-    return lost / offered, sum(p * n for p, (n, _) in zip(shares, states, strict=True))
-
-
-def loss_map1k() -> sp.Expr:
-    """Share lost of two-phase arrivals, exponential service, K = 1 and 2, from all balances."""
-    return by_capacity(lambda capacity: _solution(capacity)[0], LEVELS)
-
-
-def mean_occupancy_map1k() -> sp.Expr:
-    """Mean number present of the same queue, from the same balance equations."""
-    return by_capacity(lambda capacity: _solution(capacity)[1], LEVELS)
-
-
-def loss_mmpp1k() -> sp.Expr:
-    """Share lost where no packet takes the phase with it: the Markov-modulated Poisson case."""
-    return loss_map1k().subs({ALONG_1: 0, ALONG_2: 0})
+    lost = sum(shares[place[capacity, i]] * sum(arriving[i]) for i in range(phases))
+    mean = sum(p * n for p, (n, _) in zip(shares, states, strict=True))
+    return lost / offered, mean

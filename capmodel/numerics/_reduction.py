@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,7 @@ import numpy as np
 from capmodel.numerics.gth import Array, ginverse
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """The levels that are left; `low` and `high` belong to the first and the last of them.
 
     Excursions are entered from below only, so that eliminating a level changes where they lead
@@ -95,17 +94,20 @@ def halve(s: State) -> State:
     """Eliminate levels 2, 4, ..., count - 1 of an odd number of levels."""
     inverse = ginverse(s.local, s.up.sum(-1) + s.down.sum(-1))
     state, down_up, turned = _without_every_second(s, inverse)
-    return replace(
-        state, count=(s.count + 1) // 2, high=s.high + down_up, core_high=s.core_high + turned
+    return state._replace(
+        count=(s.count + 1) // 2, high=s.high + down_up, core_high=s.core_high + turned
     )
 
 
 def both_inverses(s: State) -> tuple[Array, Array]:
     """Of an interior level and of the last one."""
-    out = s.down.sum(-1)
-    local, high = np.broadcast_arrays(s.local, s.high)
-    exits = np.stack([s.up.sum(-1) + out, out])
-    inverse, inverse_high = ginverse(np.stack([local, high]), exits)
+    m = s.local.shape[-1]
+    batch = s.core.shape[:-2]
+    rates, exits = np.empty((2, *batch, m, m)), np.empty((2, *batch, m))
+    rates[0], rates[1] = s.local, s.high
+    exits[1] = out = s.down.sum(-1)
+    exits[0] = s.up.sum(-1) + out
+    inverse, inverse_high = ginverse(rates, exits)
     return inverse, inverse_high
 
 
@@ -118,8 +120,8 @@ def halve_even(s: State, inverse: Array, inverse_high: Array) -> tuple[State, Ra
         state, down_up, turned = _without_every_second(s, inverse)
         flat, slope = s.weights
         local, core_high = s.local + down_up, flat + (s.count - 3) * slope + turned
-    return replace(
-        state, count=s.count // 2, high=local + top.high, core_high=core_high + top.core_high,
+    return state._replace(
+        count=s.count // 2, high=local + top.high, core_high=core_high + top.core_high,
         join_high=top.join_high, inside_high=top.inside_high, exc_high=top.exc_high,
     ), above  # fmt: skip
 
@@ -161,8 +163,8 @@ def _without_every_second(s: State, inverse: Array) -> tuple[State, Array, Array
             flat + slope + to_flat + 2.0 * to_slope, 2.0 * (slope + to_slope),
         ], axis=-1)  # fmt: skip
         exc_low = exc_low + to_flat
-    state = replace(
-        s, core=core, local=s.local + up_down + down_up, low=s.low + up_down,
+    state = s._replace(
+        core=core, local=s.local + up_down + down_up, low=s.low + up_down,
         core_low=s.core_low + up_flat, exc=exc, exc_low=exc_low,
     )  # fmt: skip
     # the highest interior level that goes is the last but one, or the last but two
@@ -177,9 +179,10 @@ def _without_last(s: State, inverse: Array) -> tuple[_Top, Raise]:
     back = beside(s.core.shape[:-2], m, s.down, s.core_high)
     returning = above @ back
     high, core_high = returning[..., :m], returning[..., m:]
+    if not s.exc.shape[-3]:
+        nothing = np.zeros((*s.exc.shape[:-1], m))
+        return _Top(high, core_high, nothing, s.inside, s.exc_high), Raise(above, nothing, s.inside)
     rise, into, join, flat, slope = s.exc_parts
-    if not rise.shape[-3]:
-        return _Top(high, core_high, join, s.inside, s.exc_high), Raise(above, into, rise)
     climb = rise @ s.inside_high
     mixed = (climb @ s.join_high + into) @ groups_of(inverse)
     crossing = mixed @ groups_of(back)

@@ -220,10 +220,10 @@ def _with_mass(weight: Array, each: float = 1.0) -> Array:
 
 def _is_closed(s: State, inverse_high: Array) -> bool:
     """Whether the way down has become so rare that the last level holds everything."""
+    if float(inverse_high.max()) * float(s.up.max()) * s.up.shape[-1] ** 2 < 1.0 / _RARE:
+        return False
     up = s.up.sum(-1).max(-1)
     longest = inverse_high.sum(-1).max(-1)
-    if (longest * up < 1.0 / _RARE).all():
-        return False
     out = (stationary(s.high) * s.down.sum(-1)).sum(-1)
     closed = ~(out >= _CLOSED * up) | ~np.isfinite(longest)
     if closed.any() and not closed.all():

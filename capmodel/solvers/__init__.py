@@ -32,7 +32,7 @@ SOLVERS: dict[str, Solver] = {
     module.NAME: Solver(
         module.NAME, module.accepts, module.solve, getattr(module, "doubts", lambda path: None)
     )
-    for module in (closed_form, simulation, exact, decomposition)
+    for module in (closed_form, exact, decomposition, simulation)
 }
 
 
@@ -58,9 +58,10 @@ def select(path: CapturePath, solver: str | None = None) -> Solver:
 
     Examples
     --------
-    >>> path = CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0)
-    >>> select(path).name
+    >>> select(CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0, arrivals="cbr")).name
     'closed_form'
+    >>> select(CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0)).name
+    'exact'
     """
     if solver is not None and solver not in SOLVERS:
         raise unknown_choice("solver", solver, tuple(SOLVERS))

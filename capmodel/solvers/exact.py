@@ -28,10 +28,11 @@ from capmodel.solvers._feeds import (
 from capmodel.solvers._outcome import regime_index
 from capmodel.solvers._sleeping import Flows, Sleeper, solve_sleeper
 
-__all__ = ["NAME", "accepts", "solve"]
+__all__ = ["NAME", "accepts", "doubts", "solve"]
 
 NAME = "exact"
 MOST_PHASES = 400  # time grows with the cube: about 2 s
+QUICK_PHASES = 140  # about 0.2 s
 MOST_LEVELS = 1_000_000
 LEAST_LOSS = 1e-6  # below it a path counts as unsaturated, as in the closed forms
 
@@ -39,6 +40,14 @@ LEAST_LOSS = 1e-6  # below it a path counts as unsaturated, as in the closed for
 def accepts(path: CapturePath) -> str | None:
     """Why this solver cannot take the path; None if it can."""
     return objection(path, least_scv=1.0 / MAX_ORDER) or _too_large(path)
+
+
+def doubts(path: CapturePath) -> str | None:
+    """Why another solver should be preferred where one accepts the path."""
+    phases = min(_phases(path).values())
+    if phases > QUICK_PHASES:
+        return f"exact for those who ask for it: {phases:.0f} phases take a second or so"
+    return None
 
 
 def objection(path: CapturePath, least_scv: float) -> str | None:

@@ -89,6 +89,8 @@ def settled(function: Number, values: Sequence[float]) -> mpmath.mpf:
     while digits <= 3200:
         with mpmath.workdps(digits):
             value = mpmath.mpf(function(*map(mpmath.mpf, values)))
+            if digits >= 400 and abs(value) < mpmath.mpf(10) ** (-0.8 * digits):
+                return mpmath.mpf(0)  # a difference that shrinks with the precision
             if before is not None and (
                 value == before or abs(value - before) <= abs(value) * mpmath.mpf(10) ** -30
             ):
@@ -141,7 +143,7 @@ def check(
     """
     names = list(grid)
     parameters = list(inspect.signature(formula).parameters)
-    assert set(names) <= set(parameters), (names, parameters)
+    assert "arguments" in parameters or set(names) <= set(parameters), (names, parameters)
     several = isinstance(derived, tuple)
     functions = [compiled(d, names) for d in (derived if several else (derived,))]
     fixed = {names.index(name) for name in held}
@@ -153,8 +155,11 @@ def check(
         for values, got in zip(kept, np.broadcast_to(result, len(kept)), strict=True):
             exact = settled(function, values)
             at = dict(zip(names, values, strict=True))
-            if mpmath.isinf(exact) or exact == 0 or abs(exact) < 1e-290:
-                assert got == float(exact) or abs(got) < 1e-280, (at, got, exact)
+            if mpmath.isinf(exact) or abs(exact) < 1e-290:
+                near = (
+                    0.0 if exact else 2.0 * EPSILON
+                )  # a difference of shares may leave a rounding
+                assert got == float(exact) or abs(got) <= max(near, 1e-280), (at, got, exact)
                 continue
             error = float(abs((mpmath.mpf(float(got)) - exact) / exact))
             allowed = floor + roundings * EPSILON

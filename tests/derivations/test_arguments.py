@@ -11,6 +11,7 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capmodel import formulary
 from capmodel.derivations import (
     erlang_excess,
     finite_run,
@@ -18,6 +19,7 @@ from capmodel.derivations import (
     interrupts,
     mg1k,
     mm1k,
+    mmpp,
     on_off,
     saturated,
     unified,
@@ -190,6 +192,23 @@ def test_moderation_is_a_threshold_for_free() -> None:
         .subs(interrupts.KERNEL, sp.Rational(1, 2) / interrupts.OFFERED)
         .is_positive
     )
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 5])
+@pytest.mark.parametrize("along", [0, 3])
+def test_correlated_arrivals_by_all_balances(capacity: int, along: int) -> None:
+    half = sp.Rational(1, 2)
+    silent = [[0, half], [sp.Rational(1, 4), 0]]
+    arriving = [[sp.Rational(2), sp.Rational(along)], [sp.Rational(along, 8), sp.Rational(1, 8)]]
+    lost, mean = mmpp.map1k(silent, arriving, capacity, half)
+    numbers = [np.array(m, dtype=float) for m in (silent, arriving)]
+    loss = formulary.loss_map1k(*numbers, capacity, 0.5)
+    assert float(loss) == pytest.approx(float(lost), rel=1e-12)
+    held = formulary.mean_occupancy_map1k(*numbers, capacity, 0.5)
+    assert float(held) == pytest.approx(float(mean), rel=1e-12)
+    if along == 0:
+        modulated = formulary.loss_mmpp1k([2.0, 0.125], [0.5, 0.25], capacity, 0.5)
+        assert float(modulated) == pytest.approx(float(lost), rel=1e-12)
 
 
 def test_letters_are_for_symbols_that_exist() -> None:

@@ -8,15 +8,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 
 from capmodel import formulary
 from capmodel.derivations import DERIVATIONS, EXEMPT
 from tests.derivations.agreement import check
 
-HELD = {"scv", "blocks", "capacity", "packets"}  # whole numbers, and what chooses a branch
+HELD = {
+    "scv",
+    "blocks",
+    "block",
+    "capacity",
+    "packets",
+    "threshold",
+}  # whole numbers, and what chooses a branch
 NEAR = 1e-9  # "almost equal": far above rounding, far below anything a difference may hide in
 Grid = Mapping[str, Sequence[float]]
+
+
+def formulas() -> dict[str, Any]:
+    """Functions of the formulary's modules, public already or about to be."""
+    found: dict[str, Any] = {}
+    for info in pkgutil.iter_modules(formulary.__path__):
+        if not info.name.startswith("_"):
+            found |= vars(importlib.import_module(f"capmodel.formulary.{info.name}"))
+    return found
+
+
+FORMULAS = formulas()
 
 
 @dataclass(frozen=True)
@@ -31,6 +51,29 @@ class Case:
     floor: float = 0.0
     why: str = ""
     where: Callable[..., bool] = field(default=lambda **_: True)
+    formula: Callable[..., Any] | None = None  # the formula in the derivation's arguments
+
+
+def sleeping(name: str) -> Callable[..., Any]:
+    """Three of the results of a policy, as a tuple."""
+    third = {"n_policy": "wakeup_rate", "fixed_sleep": "sleep_rate"}[name]
+
+    def rates(**arguments: Any) -> tuple[Any, Any, Any]:
+        result = FORMULAS[name](**arguments)
+        return result.carried_rate, result.loss, getattr(result, third)
+
+    return rates
+
+
+def three_flows(name: str) -> Callable[..., Any]:
+    """A formula of flow shares, with two shares of three and three queues."""
+
+    def value(share_1: Any, share_2: Any, load: Any = None) -> Any:
+        rest = [() if load is None else (3, x) for x in (share_1 if load is None else load)]
+        rows = zip(share_1, share_2, rest, strict=True)
+        return np.array([FORMULAS[name]([a, b, 1.0 - a - b], *more) for a, b, more in rows])
+
+    return value
 
 
 COSTS: Grid = {
@@ -47,9 +90,9 @@ ON_OFF: Grid = {
 }
 DOUBLE: Grid = {
     "offered_rate": (0.5, 1.0 - NEAR, 1.0, 1.6),
-    "buffer": (1.0, 16.0, 400.0),
+    "buffer": (1.0, 16.0, 64.0),
     "consumer_cost": (1.0,),
-    "read_cost": (0.0, 1.0),
+    "read_cost": (1.0,),
     "wakeup_latency": (0.0, 5.0),
     "scv": (0.0, 0.3, 1.0),
 }
@@ -77,6 +120,21 @@ GAMMAS = "scipy's incomplete gamma, about 1e-13 where it uses its asymptotic ser
 LOADS = (1e-6, 0.3, 1.0 - NEAR, 1.0, 1.0 + NEAR, 1.7, 40.0)
 QUEUE: Grid = {"offered_load": LOADS, "capacity": (1, 2, 10, 4096)}
 SMALL: Grid = {"offered_load": LOADS, "capacity": (1, 2, 3, 5)}
+VACATIONS: Grid = {
+    "offered_rate": (1e-3, 0.7, 1.0, 4.0),
+    "consumer_cost": (1.0, 0.25),
+    "capacity": (1, 2, 3),
+}
+RING_OF_BLOCKS: Grid = {
+    "offered_rate": (0.1, 0.9, 1.0, 3.0),
+    "block": (1, 2),
+    "blocks": (1, 2),
+    "consumer_cost": (0.0, 1.0),
+    "read_cost": (0.5,),
+    "wakeup_latency": (0.0, 4.0),
+}
+FLOWS: Grid = {"share_1": (0.5, 0.25, 0.375), "share_2": (0.5, 0.125)}
+LOADED: Grid = {"load": (0.2, 0.8, 1.0, 3.0)}
 LEVELS = "stated in its notes: 1e-15 and 3e-16 times the logarithm of the result"
 
 SERIES = "x^k e^-x/Gamma(k + 1) from logarithms of the size of k: 1e-15 k is left"
@@ -87,6 +145,8 @@ CASES: Mapping[str, Case] = {
     ),
     "block_ring_carried_rate": Case(BLOCKS),
     "block_ring_loss": Case(BLOCKS),
+    "bulk_ring_carried_rate": Case(RING_OF_BLOCKS, floor=1e-12, why=SERIES),
+    "bulk_ring_loss": Case(RING_OF_BLOCKS, floor=1e-11, why="stated in its notes"),
     "buffer_for_loss_on_off": Case(
         ON_OFF | {"loss": (1e-12, 1e-4, 0.3)},
         floor=2e-9,
@@ -137,9 +197,16 @@ CASES: Mapping[str, Case] = {
             "service_scv": (1.0,),
         },
         roundings=100.0,
+        floor=1e-11,
+        why="the exponential of a difference of numbers of the size of K times the overload",
         where=lambda offered_rate, capacity, duration, **_: (
             (offered_rate - 1.0) * duration > 0.5 * capacity
         ),
+    ),
+    "fixed_sleep": Case(
+        VACATIONS | {"sleep": (1e-3, 1.0, 30.0)},
+        roundings=64.0,
+        formula=sleeping("fixed_sleep"),
     ),
     "interrupts_per_packet_napi": Case(
         {
@@ -173,6 +240,13 @@ CASES: Mapping[str, Case] = {
         SMALL | {"service_time": (1.0, 3e-7)}, floor=1e-14, why="stated in its notes"
     ),
     "mean_sojourn_time_mm1k": Case(QUEUE | {"service_time": (1.0, 3e-7)}),
+    "n_policy": Case(
+        VACATIONS
+        | {"threshold": (1, 2, 3), "wakeup_latency": (0.0, 2.0), "poll_cost": (0.0, 0.5, 40.0)},
+        roundings=64.0,
+        formula=sleeping("n_policy"),
+        where=lambda threshold, capacity, **_: threshold <= capacity,
+    ),
     "occupancy_mg1k": Case(SMALL | {"packets": (0, 1, 3, 5)}, floor=1e-14, why="as its loss"),
     "occupancy_mm1k": Case(QUEUE | {"packets": (0, 1, 10, 4096)}, floor=1e-12, why=LEVELS),
     "optimal_consumer_cost": Case(
@@ -192,6 +266,16 @@ CASES: Mapping[str, Case] = {
             "scv": (0.0, 1.0, 1.5),
         }
     ),
+    "retire_timer_block_rate": Case(
+        {"offered_rate": (1e-9, 0.3, 10.0), "block": (1, 2, 4), "timeout": (1e-6, 1.0, 50.0)},
+        floor=1e-13,
+        why="stated in its notes",
+    ),
+    "rss_captured": Case(
+        FLOWS | {"load": (0.2, 0.8, 1.0, 3.0)}, formula=three_flows("rss_captured")
+    ),
+    "rss_loss": Case(FLOWS | {"load": (0.2, 0.8, 1.0, 3.0)}, formula=three_flows("rss_loss")),
+    "rss_loss_free_load": Case(FLOWS, formula=three_flows("rss_loss_free_load")),
     "same_core_carried_rate": Case(
         {
             "offered_rate": (0.3, 1 / 1.4, 0.9, 1.0 - NEAR, 1.0, 1.0 + NEAR, 1 / 0.6, 3.0),
@@ -202,6 +286,18 @@ CASES: Mapping[str, Case] = {
         },
         where=lambda kernel_cost, drop_cost, **_: drop_cost <= kernel_cost,
     ),
+    "saturated_finite_buffer": Case(
+        {
+            "kernel_cost": (1.0, 3e-7),
+            "consumer_cost": (0.0, 0.4, 1.0 - NEAR, 1.0, 1.0 + NEAR, 2.5),
+            "wakeup_cost": (0.0, 2.0),
+            "wakeup_latency": (0.0, 16.0),
+            "poll_cost": (0.0, 0.5),
+            "capacity": (1, 2, 4),
+        },
+        floor=1e-12,
+        why="stated in its notes",
+    ),
     "sojourn_time_survival_mm1k": Case(
         SMALL | {"time": (0.0, 0.3, 7.0, 60.0), "service_time": (1.0, 0.25)},
         floor=1e-13,
@@ -209,18 +305,6 @@ CASES: Mapping[str, Case] = {
     ),
     "wakeup_rate_saturated": Case(COSTS),
 }
-
-
-def formulas() -> dict[str, Any]:
-    """Functions of the formulary's modules, public already or about to be."""
-    found: dict[str, Any] = {}
-    for info in pkgutil.iter_modules(formulary.__path__):
-        if not info.name.startswith("_"):
-            found |= vars(importlib.import_module(f"capmodel.formulary.{info.name}"))
-    return found
-
-
-FORMULAS = formulas()
 
 
 @pytest.mark.parametrize("name", formulary.__all__)
@@ -255,7 +339,7 @@ def test_formula_is_what_is_derived(name: str) -> None:
     case = CASES[name]
     assert bool(case.floor) == bool(case.why)
     check(
-        FORMULAS[name], DERIVATIONS[name](), case.grid,
+        case.formula or FORMULAS[name], DERIVATIONS[name](), case.grid,
         roundings=case.roundings, floor=case.floor, where=case.where,
         held=HELD & set(case.grid),
     )  # fmt: skip
