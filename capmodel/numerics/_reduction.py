@@ -11,7 +11,7 @@ from capmodel.numerics.gth import Array, ginverse
 
 
 class State(NamedTuple):
-    """The levels that are left; `low` and `high` belong to the first and the last of them.
+    """The levels that are `left`; `low` and `high` belong to the first and the last of them.
 
     Excursions are entered from below only, so that eliminating a level changes where they lead
     and nothing within them: `inside` is the inverse for one stay, the same in all steps. What is
@@ -20,7 +20,7 @@ class State(NamedTuple):
     core, and the weights.
     """
 
-    count: int
+    left: int
     core: Array
     local: Array
     low: Array
@@ -95,7 +95,7 @@ def halve(s: State) -> State:
     inverse = ginverse(s.local, s.up.sum(-1) + s.down.sum(-1))
     state, down_up, turned = _without_every_second(s, inverse)
     return state._replace(
-        count=(s.count + 1) // 2, high=s.high + down_up, core_high=s.core_high + turned
+        left=(s.left + 1) // 2, high=s.high + down_up, core_high=s.core_high + turned
     )
 
 
@@ -114,14 +114,14 @@ def both_inverses(s: State) -> tuple[Array, Array]:
 def halve_even(s: State, inverse: Array, inverse_high: Array) -> tuple[State, Raise]:
     """Eliminate levels 2, 4, ..., count of an even number of levels."""
     top, above = _without_last(s, inverse_high)
-    if s.count == 2:
+    if s.left == 2:
         state, local, core_high = s, s.low, s.core_low
     else:
         state, down_up, turned = _without_every_second(s, inverse)
         flat, slope = s.weights
-        local, core_high = s.local + down_up, flat + (s.count - 3) * slope + turned
+        local, core_high = s.local + down_up, flat + (s.left - 3) * slope + turned
     return state._replace(
-        count=s.count // 2, high=local + top.high, core_high=core_high + top.core_high,
+        left=s.left // 2, high=local + top.high, core_high=core_high + top.core_high,
         join_high=top.join_high, inside_high=top.inside_high, exc_high=top.exc_high,
     ), above  # fmt: skip
 
@@ -168,7 +168,7 @@ def _without_every_second(s: State, inverse: Array) -> tuple[State, Array, Array
         core_low=s.core_low + up_flat, exc=exc, exc_low=exc_low,
     )  # fmt: skip
     # the highest interior level that goes is the last but one, or the last but two
-    below = s.count - 3 - (s.count % 2 == 0)
+    below = s.left - 3 - (s.left % 2 == 0)
     return state, down_up, down_flat + below * down_slope
 
 
@@ -186,7 +186,7 @@ def _without_last(s: State, inverse: Array) -> tuple[_Top, Raise]:
     climb = rise @ s.inside_high
     mixed = (climb @ s.join_high + into) @ groups_of(inverse)
     crossing = mixed @ groups_of(back)
-    exc = s.exc_low if s.count == 2 else flat + (s.count - 3) * slope
+    exc = s.exc_low if s.left == 2 else flat + (s.left - 3) * slope
     exc_high = exc + climb @ s.exc_high + crossing[..., m:]
     top = _Top(high, core_high, join + crossing[..., :m], s.inside, exc_high)
     return top, Raise(above, mixed, climb)

@@ -169,8 +169,8 @@ def solve_levels(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSol
 
 def _solve(state: State, boundary: Boundary, weights: Weights) -> QBDSolution:
     raised: list[Raise] = []
-    while state.count > 1:
-        if state.count % 2:
+    while state.left > 1:
+        if state.left % 2:
             state = halve(state)
             continue
         inverse, inverse_high = both_inverses(state)
@@ -202,7 +202,7 @@ def _begin(levels: Levels, weights: Weights) -> State:
     parts = rise, np.zeros_like(join), join, exc + 2.0 * exc_slope, exc_slope
     out = beside((*batch, g), t, *parts) if g else np.zeros((*batch, 0, t, t + 2 * m + 2 * q + 2))
     return State(
-        count=levels.count,
+        left=levels.count,
         core=beside(batch, m, levels.up, levels.down, core + 2.0 * core_slope, core_slope),
         local=levels.local, low=levels.top if one else levels.local, high=levels.top,
         exc=out,

@@ -12,7 +12,7 @@ from capmodel.numerics.gth import Array
 
 Result = TypeVar("Result")
 
-_TOLERANCE = 1e-5  # of the last step; the point it leads to is closer by the map's contraction
+_TOLERANCE = 3e-5  # of the last step; the point it leads to is closer by the map's contraction
 _MOST_STEPS = 60
 _PATIENCE = 6  # steps before the search is kept within brackets
 _MERGED = 1e-3  # starts that have come so close lead to the same point
