@@ -393,7 +393,9 @@ def _placed(
         kernel_cost, droppable = kernel_total, 0.0
     else:
         kernel_cost, droppable = _stage_cost(backend.kernel, values, processes, captured, split)
-    kernel_cost = kernel_cost + (penalty if backend.kernel.per_consumer else 0.0)
+    if backend.kernel.per_consumer:
+        # every process has a ring of its own; a packet that is dropped touches none of them
+        kernel_cost, droppable = kernel_cost + processes * penalty, droppable + processes * penalty
     consumer_total = _total(values, backend, "consumer")
     if consumer_total is not None:
         read_cost = consumer_total

@@ -182,7 +182,8 @@ def _remedies(p: Prediction) -> str:
 
 def _certainty(p: Prediction) -> str:
     low, high = p.interval()
-    sure = f"Solved by the {p.solver.replace('_', ' ')} ({p.accuracy})."
+    accuracy = p.accuracy.removeprefix(f"{p.solver}: ")
+    sure = f"Solved by the {p.solver.replace('_', ' ')} ({accuracy})."
     if not p.machine.samples:
         return f"The machine's costs come without an uncertainty. {sure}"
     return (

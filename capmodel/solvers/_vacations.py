@@ -45,7 +45,7 @@ def _held_back(wakeup: Wakeup, interval: Array, finish: Number) -> Array:
     `finish` [s] is what the kernel on average still has to do on the packet in its hands.
     """
     counted = (wakeup.threshold - 1.0) * interval
-    return np.where(wakeup.timeout < counted, wakeup.timeout + finish, counted)
+    return np.asarray(np.where(wakeup.timeout < counted, wakeup.timeout + finish, counted))
 
 
 def _poll(wakeup: Wakeup, interval: Array, consumer: Array, finish: Number) -> Vacation:
