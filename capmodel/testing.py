@@ -179,14 +179,15 @@ def _paths(draw: DrawFn, wishes: Mapping[str, Any]) -> CapturePath:
     pinning = draw(_wished(wishes["pinning"], PINNINGS, "pinning"))
     if pinning == "auto":
         same, split = (
-            draw(_paths({**wishes, "pinning": place, "on_full": "drop"}))
+            draw(_paths({**wishes, "pinning": place, "on_full": "drop", "scalar": True}))
             for place in ("same", "split")
         )
         same = replace(same, arrivals=split.arrivals, kernel=split.kernel, buffer=split.buffer)
         leave = _log_floats(1e-3, 1e3)
         unit = split.kernel.cost + split.consumer.cost
         cores = Cores("auto", leave_same=draw(leave) / unit, leave_split=draw(leave) / unit)
-        return replace(split, cores=cores, alternatives=(same, split))
+        path = replace(split, cores=cores, alternatives=(same, split))
+        return path if wishes["scalar"] else draw(_columns(path))
     unit = draw(wishes["unit"])
     service = wishes["service"]
     scv = draw(service if service is not None else st.sampled_from((0.0, 0.25, 1.0)))
@@ -305,13 +306,17 @@ def _arrivals(draw: DrawFn, wishes: Mapping[str, Any], kernel: float, work: floa
 def _columns(draw: DrawFn, path: CapturePath) -> CapturePath:
     """The same path for a row of rates and a column of consumer costs."""
     factors = st.lists(st.floats(0.5, 2.0), min_size=1, max_size=3).map(np.array)
-    rates = path.arrivals.rate * draw(factors)
-    works = path.consumer.cost * draw(factors).reshape(-1, 1)
-    return replace(
-        path,
-        arrivals=replace(path.arrivals, rate=rates),
-        consumer=replace(path.consumer, cost=works),
-    )
+    faster, dearer = draw(factors), draw(factors).reshape(-1, 1)
+
+    def spread(one: CapturePath) -> CapturePath:
+        return replace(
+            one,
+            arrivals=replace(one.arrivals, rate=one.arrivals.rate * faster),
+            consumer=replace(one.consumer, cost=one.consumer.cost * dearer),
+            alternatives=tuple(spread(other) for other in one.alternatives),
+        )
+
+    return spread(path)
 
 
 def paths(

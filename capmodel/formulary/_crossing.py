@@ -23,6 +23,7 @@ from capmodel.numerics.phase_type import PhaseType
 
 HEAVY = 600.0  # load beyond which a constant service never leaves the buffer empty (e^-600)
 _SETTLED = 2e-14
+_UNSEEN = 690.0  # e^-690 is 1e-300
 _SINH = (1 / 24, -1 / 2880, 1 / 181440, -1 / 9676800)  # log(sinh(x/2)/(x/2)) in powers of x^2
 
 
@@ -180,8 +181,14 @@ class _Cut:
 
     def __init__(self, law: PhaseType, load: float) -> None:
         inverse = ginverse(law.rates + load * law.start, law.exits)
+        self.law, self.load = law, load
         self.step = load * inverse
         self.first = law.start @ inverse
+
+    @property
+    def tilt(self) -> float:
+        """Logarithm of z, by which every further level is rarer."""
+        return -math.log(float(np.max(np.abs(np.linalg.eigvals(self.step)))))
 
 
 def departures(
@@ -195,23 +202,31 @@ def departures(
     if capacity == 1:  # every service starts with one packet and leaves nobody
         lost = load + overflow
         return np.ones(1), lost / (lost + 1.0)
-    at_least = np.cumsum(starts[::-1])[::-1]  # P(start >= i)
-    if law is not None:
-        logs, lost = _by_phase(law, load, capacity, at_least)
-    elif load > HEAVY:
-        return np.eye(capacity)[-1], (load - 1.0) / load
+    if law is None and load > HEAVY:
+        return np.append(np.zeros(capacity - 1), 1.0), (load - 1.0) / load
+    service = poisson_service(load) if law is None else _Cut(law, load)
+    # levels that a decaying queue does not reach within 1e-300 would be slow subnormal numbers
+    reach = capacity
+    if service.tilt > 0.0:
+        highest = int(np.flatnonzero(starts)[-1])
+        reach = min(capacity, highest + math.ceil(_UNSEEN / service.tilt) + 2)
+    if isinstance(service, Counts):
+        weights, scale, lost = _by_count(service, reach, starts[: reach + 1])
     else:
-        logs, lost = _by_count(load, capacity, starts, at_least)
-    weights, scale = logs
+        weights, scale, lost = _by_phase(service, reach, starts[: reach + 1])
+    if reach < capacity:
+        weights, lost = _padded(weights, capacity), 0.0
     total = float(weights.sum())
     lost += overflow * math.exp(-scale)
     return weights / total, lost / (lost + total)
 
 
-def _by_count(
-    load: float, capacity: int, starts: Array, at_least: Array
-) -> tuple[tuple[Array, float], float]:
-    counts = poisson_service(load)
+def _at_least(starts: Array) -> Array:
+    """P(start >= i), as sums of positive terms."""
+    return np.cumsum(starts[::-1])[::-1]
+
+
+def _by_count(counts: Counts, capacity: int, starts: Array) -> tuple[Array, float, float]:
     tilt = min(counts.tilt, 0.0)  # growth is taken out, decay may underflow
     length = counts.above.size
     k = np.arange(capacity)
@@ -219,7 +234,7 @@ def _by_count(
         kernel = np.exp(k[:length] * tilt) * counts.above[:capacity] / counts.none
         support = np.trim_zeros(starts[1:], "b")
         forcing = _padded(np.convolve(support, counts.above), capacity)[:-1]
-        forcing[: capacity - 1] += at_least[2:]
+        forcing[: capacity - 1] += _at_least(starts)[2:]
         forcing = forcing * np.exp((k[1:]) * tilt) / counts.none
         scale = -tilt * (capacity - 1)
         weights = _tilted(kernel, forcing, capacity - 1)
@@ -228,15 +243,12 @@ def _by_count(
         lost = float(np.sum(weights[capacity - back] * counts.excess[back]))
         back = np.arange(0, min(length, capacity))
         lost += float(np.sum(starts[capacity - back] * counts.excess[back])) * math.exp(-scale)
-    return (weights, scale), lost
+    return weights, scale, lost
 
 
-def _by_phase(
-    law: PhaseType, load: float, capacity: int, at_least: Array
-) -> tuple[tuple[Array, float], float]:
-    cut = _Cut(law, load)
-    radius = float(np.max(np.abs(np.linalg.eigvals(cut.step))))
-    tilt = -max(math.log(radius), 0.0)
+def _by_phase(cut: _Cut, capacity: int, starts: Array) -> tuple[Array, float, float]:
+    law, load, at_least = cut.law, cut.load, _at_least(starts)
+    tilt = min(cut.tilt, 0.0)
     n = np.arange(capacity + 1)
     with np.errstate(under="ignore"):
         power = np.exp(n * tilt)
@@ -247,7 +259,7 @@ def _by_phase(
         left[1:] += load * x.sum(axis=1)
         weights = left * np.exp(_exponents(tilt, n[:-1], capacity - 1))
         end = load * x[-1] + at_least[capacity] * power[capacity - 1] * law.start
-        return (weights, scale), load * float(end @ mean_left(law))
+        return weights, scale, load * float(end @ mean_left(law))
 
 
 def _affine(step: Array, forcing: Array) -> Array:

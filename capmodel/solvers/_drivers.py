@@ -54,7 +54,7 @@ def _moderated(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
     return DriverLoad(
         _stretch(driver, driver.throttle),
         0.0,
-        kernel.ring * driver.throttle,
+        driver.throttle * _per_look(kernel, arrivals, np.inf),
         0.5 / driver.throttle,
         lambda offered, handled, each: np.minimum(handled, driver.throttle),
     )
@@ -67,10 +67,16 @@ def _polling(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
     return DriverLoad(
         _stretch(driver, driver.tick),
         0.0,
-        driver.tick * np.minimum(driver.budget, kernel.ring),
+        driver.tick * _per_look(kernel, arrivals, driver.budget),
         0.5 / driver.tick,
         lambda offered, handled, each: driver.tick + 0.0 * handled,
     )
+
+
+def _per_look(kernel: Kernel, arrivals: Arrivals, budget: Number) -> Number:
+    """Most packets per look at the ring: it refills while the kernel empties it."""
+    left = np.maximum(1.0 - arrivals.rate * np.asarray(kernel.cost, dtype=np.float64), 1e-9)
+    return np.minimum(budget, kernel.ring / left)
 
 
 def _stretch(driver: Driver, rate: Number) -> Number:

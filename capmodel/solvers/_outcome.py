@@ -53,7 +53,11 @@ def finish(path: CapturePath, outcome: Outcome, offered: Array) -> Solution:
     """Take the finite run into account, restore conservation exactly, build the Solution."""
     duration = path.arrivals.duration
     absorbed = np.minimum(outcome.overload_drops, path.buffer.capacity / duration)
-    ring_absorbed = np.minimum(outcome.ring_drops, path.kernel.ring / duration)
+    # what the ring holds at the end must still get past a buffer that is full by then
+    slower = path.consumer.cost * path.consumer.processes
+    passing = np.where(absorbed > 0.0, path.kernel.cost / np.maximum(slower, 1e-300), 1.0)
+    ring_room = path.kernel.ring * np.minimum(passing, 1.0)
+    ring_absorbed = np.minimum(outcome.ring_drops, ring_room / duration)
     ring = np.maximum(outcome.ring_drops - ring_absorbed, 0.0)
     buffer = np.maximum(outcome.buffer_drops - absorbed, 0.0)
     carried = np.maximum(offered - ring - buffer, 0.0)

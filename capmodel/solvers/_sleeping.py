@@ -67,8 +67,8 @@ class Feed:
 class Sleeper:
     """The consumer: its service, and the mean times [s] of poll, signal and wakeup latency.
 
-    All three are exponential and may be 0. A consumer that spins never sleeps and is never
-    signalled.
+    All three may be 0. The signal is exponential, poll and latency pass through `stages` equal
+    exponential stages. A consumer that spins never sleeps and is never signalled.
     """
 
     service: PhaseType
@@ -76,6 +76,12 @@ class Sleeper:
     signal: float = 0.0
     latency: float = 0.0
     spins: bool = False
+    stages: int = 1
+
+    @property
+    def delays(self) -> list[float]:
+        """Times away during which the buffer only fills."""
+        return [time for time in (self.poll, self.latency) if time > 0.0 and not self.spins]
 
 
 @dataclass(frozen=True)
@@ -134,9 +140,6 @@ def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
     """Solve the chain of one feed (or of a stack of feeds) and one sleeping consumer."""
     r = feed.moves.shape[-1]
     service, m = consumer.service, consumer.service.order
-    delays = [
-        time for time in (consumer.poll, consumer.latency) if time > 0.0 and not consumer.spins
-    ]
     alone = _phases_alone(feed.serves, service.rates)
     up = _with_phases(feed.delivers, m)
     levels = Levels(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from capmodel.formulary._typing import Array, asarrays
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.loss import loss_gg1k_diffusion
-from capmodel.path import CapturePath, Number
+from capmodel.path import CapturePath, Number, Wakeup
 from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
 from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
@@ -19,6 +19,8 @@ from capmodel.solvers._vacations import Vacation, cycle, vacation
 
 # a time whose inverse is not a number counts as none
 _NOTHING = 1e-300
+# packets that never come together
+_NEVER = 1e15
 
 Flags = npt.NDArray[np.bool_]
 
@@ -52,7 +54,7 @@ def solve_split(path: CapturePath) -> Outcome:
     departures = departure_scv(at_card * accepted_cost, scv, kernel.scv)
     stage = _stage(path, at_card, accepted_cost, dropped_cost, work, departures)
     ring_load = at_card * _inverse(stage.kernel_rate)
-    ring_loss = loss_gg1k_diffusion(ring_load, ring, scv + kernel.scv)
+    ring_loss = _ring_loss(path, at_card, stage.kernel_rate, ring_load, scv)
     taken = at_card * (1.0 - ring_loss)
     ring_drops = at_card * ring_loss + (offered - at_card)
 
@@ -154,7 +156,8 @@ def _consumer_bound_rate(cost: Array, drop_cost: Array, work: Array) -> Array:
 def _cycle_stage(
     path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
 ) -> _Stage:
-    wakeup, capacity = path.wakeup, np.asarray(path.buffer.capacity, dtype=np.float64)
+    capacity = np.asarray(path.buffer.capacity, dtype=np.float64)
+    wakeup = _within(path.wakeup, capacity)
     kernel_scv = np.asarray(path.kernel.scv, dtype=np.float64)
     every = _inverse(offered)
     infinite = cost <= 0.0
@@ -205,6 +208,15 @@ def _cycle_stage(
     )
 
 
+def _within(wakeup: Wakeup, capacity: Array) -> Wakeup:
+    """A threshold above the buffer is never reached: only the timer wakes."""
+    if np.all(np.asarray(wakeup.threshold) <= capacity):
+        return wakeup
+    return replace(
+        wakeup, threshold=np.where(wakeup.threshold > capacity, _NEVER, wakeup.threshold)
+    )
+
+
 def _shared_stage(
     path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
 ) -> _Stage:
@@ -250,13 +262,21 @@ def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, sc
     """Buffers that change hands as a whole: one signal per buffer and process at most."""
     wakeup, processes = path.wakeup, np.asarray(path.consumer.processes, dtype=np.float64)
     block = np.asarray(path.buffer.block, dtype=np.float64)
-    signal = wakeup.cost * processes
-    # a retire timer closes blocks early: 1/retire of them a second, but never more than packets
-    retired = np.maximum(1.0 - signal / path.buffer.retire, 0.0) * _inverse(cost)
-    kernel_rate = np.minimum(
-        _inverse(cost + signal / block), np.maximum(_inverse(cost + signal), retired)
-    )
-    kernel_rate = np.where(cost > 0.0, kernel_rate, np.inf)
+
+    def most(asleep: Array) -> Array:
+        """Packets the kernel takes when that share of its buffers find the reader asleep."""
+        signal = wakeup.cost * processes * asleep
+        # a retire timer closes blocks early: 1/retire a second, but never more than packets
+        retired = np.maximum(1.0 - signal / path.buffer.retire, 0.0) * _inverse(cost)
+        rate = np.minimum(
+            _inverse(cost + signal / block), np.maximum(_inverse(cost + signal), retired)
+        )
+        return np.where(cost > 0.0, rate, np.inf)
+
+    # a reader that keeps up with an untroubled kernel sleeps, one that does not is never signalled
+    eager = np.minimum(offered, most(np.zeros_like(work)))
+    _, _, asleep = block_loss(path.buffer, wakeup, eager, work, scv)
+    kernel_rate = most(asleep)
     flow = np.minimum(offered, kernel_rate)
     lost, closed, asleep = block_loss(path.buffer, wakeup, flow, work, scv)
     one = np.ones_like(lost)
@@ -273,6 +293,25 @@ def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, sc
     )
 
 
+def _ring_loss(
+    path: CapturePath, offered: Array, kernel_rate: Array, load: Array, scv: Array
+) -> Array:
+    """Loss at the receive ring [-]: of a burst only what outlasts the ring."""
+    ring = np.asarray(path.kernel.ring, dtype=np.float64)
+    if path.arrivals.process != "on_off":
+        return loss_gg1k_diffusion(load, ring, scv + path.kernel.scv)
+    return _burst_loss(path, offered, np.minimum(kernel_rate, 2.0 * offered), ring)
+
+
+def _burst_loss(path: CapturePath, peak: Array, drain: Array, room: Array) -> Array:
+    """Loss of bursts at a buffer that is drained at a constant rate [-]."""
+    arrivals = path.arrivals
+    on, off = asarrays(arrivals.on, arrivals.off)
+    if arrivals.random_bursts:
+        return loss_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room)
+    return loss_on_off_deterministic(peak, drain, on, off, room)
+
+
 def _consumer_loss(path: CapturePath, taken: Array, work: Array, scv: Array) -> tuple[Array, Flags]:
     """Loss at the buffer of a consumer that is too slow [-], and where it is overloaded."""
     load = taken * work
@@ -283,15 +322,7 @@ def _consumer_loss(path: CapturePath, taken: Array, work: Array, scv: Array) -> 
         return 0.0 * load, load + path.wakeup.poll_cost * taken / path.buffer.block >= 1.0
     if arrivals.process == "on_off":
         drain = np.where(work > 0.0, _inverse(work), np.inf)
-        if arrivals.random_bursts:
-            on, off = asarrays(arrivals.on, arrivals.off)
-            safe = np.where(np.isfinite(drain), drain, taken + 1.0)
-            lost = loss_on_off_fluid(taken, safe, 1.0 / on, 1.0 / off, capacity)
-        else:
-            lost = loss_on_off_deterministic(
-                taken, np.minimum(drain, taken * 2), arrivals.on, arrivals.off, capacity
-            )
-        return lost, load >= 1.0
+        return _burst_loss(path, taken, np.minimum(drain, 2.0 * taken), capacity), load >= 1.0
     return loss_gg1k_diffusion(load, capacity, scv + path.consumer.scv), load >= 1.0
 
 

@@ -142,12 +142,13 @@ def cycle(
     lag = np.maximum(away.off - overhead - lost, 0.0)
     gain = interval - consumer
     with np.errstate(divide="ignore", invalid="ignore"):
-        packets = np.maximum(np.maximum(lag / gain, away.least), 1e-12)
+        least = np.minimum(away.least, capacity)
+        packets = np.maximum(np.maximum(lag / gain, least), 1e-12)
     sleeps, polls, busy = 1.0 / packets, away.polls, away.busy
     mix = np.clip(scv, 0.0, 1.0)
     if away.window is not None and np.any(mix < 1.0):
         regular, looks = _regular_packets(stretch - lost, gain, away.window)
-        regular = np.maximum(regular, away.least)
+        regular = np.maximum(regular, least)
         sleeps = mix * sleeps + (1.0 - mix) / regular
         polls = mix * polls + (1.0 - mix) * looks
         busy = mix * busy + (1.0 - mix) * looks * away.window

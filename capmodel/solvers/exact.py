@@ -193,19 +193,28 @@ def solve(path: CapturePath) -> Solution:
     return dressed(path, found)
 
 
-def _kernel(path: CapturePath) -> KernelService:
-    kernel = path.kernel
-    return kernel_service(
-        float(kernel.cost), float(kernel.scv), float(kernel.driver.interrupt_cost), MAX_ORDER
-    )
+def sleeper(path: CapturePath, max_order: int = MAX_ORDER) -> Sleeper:
+    """The consumer of a path."""
+    wakeup, consumer = path.wakeup, path.consumer
 
+    def wait(time: float) -> float:
+        # what is nothing beside a packet's time is nothing: its inverse might overflow
+        return float(time) if time > 1e-100 * consumer.cost else 0.0
 
-def _consumer(path: CapturePath) -> Sleeper:
-    wakeup = path.wakeup
-    service = PhaseType.fit(float(path.consumer.cost), float(path.consumer.scv))
     return Sleeper(
-        service, float(wakeup.poll_cost), float(wakeup.cost), float(wakeup.latency),
+        PhaseType.fit(float(consumer.cost), float(consumer.scv), max_order),
+        wait(wakeup.poll_cost), wait(wakeup.cost), wait(wakeup.latency),
         spins=not _sleeps(path),
+    )  # fmt: skip
+
+
+def kernel_of(path: CapturePath, max_order: int = MAX_ORDER) -> KernelService:
+    """The kernel of a path."""
+    kernel = path.kernel
+    interrupt = float(kernel.driver.interrupt_cost)
+    return kernel_service(
+        float(kernel.cost), float(kernel.scv),
+        interrupt if interrupt > 1e-100 * kernel.cost else 0.0, max_order,
     )  # fmt: skip
 
 
@@ -216,20 +225,22 @@ def _split(path: CapturePath) -> dict[str, float]:
     phases = _phases(path)
     if min(phases, key=lambda name: phases[name]) == "ring":
         return solve_crosswise(
-            float(path.arrivals.rate), ring, _kernel(path), _consumer(path), capacity,
+            float(path.arrivals.rate), ring, kernel_of(path), sleeper(path), capacity,
             full_pace=full, empty_pace=empty,
         )  # fmt: skip
-    feed = tandem_feed(source(path.arrivals), ring, _kernel(path), full_pace=full, empty_pace=empty)
-    return _named(solve_sleeper(feed, _consumer(path), capacity))
+    feed = tandem_feed(
+        source(path.arrivals), ring, kernel_of(path), full_pace=full, empty_pace=empty
+    )
+    return _named(solve_sleeper(feed, sleeper(path), capacity))
 
 
 def _same(path: CapturePath) -> dict[str, float]:
     full = float(path.kernel.cost / path.kernel.drop_cost)
     feed = tandem_feed(
-        source(path.arrivals), int(path.kernel.ring), _kernel(path),
+        source(path.arrivals), int(path.kernel.ring), kernel_of(path),
         full_pace=full, preemptive=True,
     )  # fmt: skip
-    flows = solve_sleeper(feed, _consumer(path), int(path.buffer.capacity))
+    flows = solve_sleeper(feed, sleeper(path), int(path.buffer.capacity))
     # a begun packet makes progress only while the kernel is idle; so does the core, if both idle
     return _named(flows) | {
         "running": float(flows.carried) * float(path.consumer.cost),
@@ -239,7 +250,7 @@ def _same(path: CapturePath) -> dict[str, float]:
 
 def _single(path: CapturePath) -> dict[str, float]:
     feed = direct_feed(source(path.arrivals))
-    named = _named(solve_sleeper(feed, _consumer(path), int(path.buffer.capacity)))
+    named = _named(solve_sleeper(feed, sleeper(path), int(path.buffer.capacity)))
     if path.buffer.kind == "ring":
         named |= {"ring_drops": named["buffer_drops"], "buffer_drops": 0.0,
                   "in_ring": named["in_buffer"], "in_buffer": 0.0}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -55,7 +56,21 @@ def kummer(upper: tuple[Any], lower: tuple[Any], x: Any) -> Any:
     return total
 
 
-OWN = {"lowergamma": lower_gamma, "uppergamma": upper_gamma, "hyper": kummer}
+def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Expressions repeat their terms; each is worth computing once per precision."""
+
+    @lru_cache(maxsize=1000)
+    def at(digits: int, *arguments: Any) -> Any:
+        return function(*arguments)
+
+    return lambda *arguments: at(mpmath.mp.dps, *arguments)
+
+
+OWN = {
+    "lowergamma": remembered(lower_gamma),
+    "uppergamma": remembered(upper_gamma),
+    "hyper": remembered(kummer),
+}
 
 
 class _Printer(MpmathPrinter):

@@ -55,11 +55,11 @@ def test_textbook_recursion(law: Any, load: float) -> None:
 
 
 @pytest.mark.parametrize("law", ["deterministic", ("erlang", 4), ("hyperexponential", 4.0)])
-@pytest.mark.parametrize("load", [0.9, 1 - 1e-9, 1.0, 1 + 1e-9, 1.05])
+@pytest.mark.parametrize("load", [0.97, 1 - 1e-9, 1.0, 1 + 1e-9, 1.05])
 @pytest.mark.parametrize("capacity", [300, pytest.param(4096, marks=pytest.mark.slow)])
 def test_large_buffer(law: Any, load: float, capacity: int) -> None:
-    """Losses down to 1e-250, at load 1 and next to it."""
-    expected = mg1k_loss(law, load, capacity, 80 if load > 0.99 else 500)
+    """Losses down to 1e-108, at load 1 and next to it."""
+    expected = mg1k_loss(law, load, capacity, 80 if load > 0.99 else 240)
     if expected > 1e-290:
         found = float(loss_mg1k(load, capacity, law))
         assert float(found / expected - 1) == pytest.approx(0.0, abs=2e-12)

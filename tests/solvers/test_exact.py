@@ -267,10 +267,10 @@ def test_ring_as_level_or_buffer_as_level(ring, capacity, scv, waits, interrupt,
     kernel = replace(path.kernel, drop_cost=drop, driver=Driver(interrupt_cost=interrupt))
     path = replace(path, kernel=kernel, wakeup=wakeup)
     pace = {"full_pace": 1.0 / drop, "empty_pace": 1.0 / 1.4 if spins else 1.0}
-    feed = exact.tandem_feed(exact.source(path.arrivals), ring, exact._kernel(path), **pace)
-    one = exact._named(exact.solve_sleeper(feed, exact._consumer(path), capacity))
+    feed = exact.tandem_feed(exact.source(path.arrivals), ring, exact.kernel_of(path), **pace)
+    one = exact._named(exact.solve_sleeper(feed, exact.sleeper(path), capacity))
     other = _crosswise.solve_crosswise(
-        1.1, ring, exact._kernel(path), exact._consumer(path), capacity, **pace
+        1.1, ring, exact.kernel_of(path), exact.sleeper(path), capacity, **pace
     )
     assert one.keys() == other.keys()
     for name, value in one.items():
