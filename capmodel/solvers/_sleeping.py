@@ -148,19 +148,38 @@ def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
         local=_with_phases(feed.moves, m) + alone,
         down=_phases_alone(feed.serves, np.outer(service.exits, service.start)) + 0.0 * up,
         top=_with_phases(feed.full_moves + feed.full_delivers, m) + alone,
-        rise=_stack(feed.delivers, delays),
-        stay=_stack(feed.moves, delays),
-        join=np.stack([_starting(np.eye(r) / time, service.start) for time in delays])
-        if delays else None,
-        top_stay=_stack(feed.full_moves + feed.full_delivers, delays),
+        rise=_away(feed.delivers, consumer, within=False),
+        stay=_away(feed.moves, consumer),
+        join=_back(r, consumer),
+        top_stay=_away(feed.full_moves + feed.full_delivers, consumer),
     )  # fmt: skip
     boundary = _Bottom(feed, consumer)
     solution = solve_levels(levels, boundary.rates, _weights(feed, consumer, capacity, boundary))
     return _flows(feed, consumer, solution, boundary)
 
 
-def _stack(matrix: Array, delays: list[float]) -> Array | None:
-    return np.stack([matrix] * len(delays), axis=-3) if delays else None
+def _stages(states: int, time: float, stages: int) -> Array:
+    """From one stage of a time away to the next, the feed stays."""
+    return _phases_alone(np.ones(states), np.eye(stages, k=1) * (stages / time))
+
+
+def _away(matrix: Array, consumer: Sleeper, within: bool = True) -> Array | None:
+    """The feed moves while the consumer is away; `within` a level its stages move too."""
+    d, spread = consumer.stages, _with_phases(matrix, consumer.stages)
+    if not consumer.delays:
+        return None
+    steps = [_stages(matrix.shape[-1], time, d) * within for time in consumer.delays]
+    return np.stack([spread + step for step in steps], axis=-3)
+
+
+def _back(states: int, consumer: Sleeper) -> Array | None:
+    """From the last stage of a time away to work."""
+    d, start = consumer.stages, consumer.service.start
+    if not consumer.delays:
+        return None
+    last = np.zeros((d, len(start)))
+    last[-1] = start * d
+    return np.stack([_phases_alone(np.ones(states), last / time) for time in consumer.delays])
 
 
 class _Bottom:
@@ -172,7 +191,8 @@ class _Bottom:
         polls = consumer.poll > 0.0 and not consumer.spins
         signals = consumer.signal > 0.0 and not consumer.spins
         delayed = consumer.latency > 0.0 and not consumer.spins
-        at = np.cumsum([0, r if polls else 0, r, s if signals else 0])
+        d = consumer.stages
+        at = np.cumsum([0, r * d if polls else 0, r, s if signals else 0])
         self.polling, self.waiting, self.signalling = (
             slice(at[i], at[i + 1]) for i in range(3)
         )  # fmt: skip
@@ -180,19 +200,21 @@ class _Bottom:
         batch = feed.batch
         local, up = np.zeros((*batch, b, b)), np.zeros((*batch, b, r * m))
         groups = int(polls) + int(delayed)
-        depart = np.zeros((*batch, groups, b, r))
+        depart = np.zeros((*batch, groups, b, r * d))
         down = np.zeros((*batch, r * m, b))
 
         def awaken(rows: slice, to: Array) -> None:
             if delayed:
-                depart[..., -1, rows, :] = to
+                depart[..., -1, rows, ::d] = to
             else:
                 up[..., rows, :] = _starting(to, start)
 
         if polls:
-            local[..., self.polling, self.polling] = feed.empty_moves
-            local[..., self.polling, self.waiting] = np.eye(r) / consumer.poll
-            depart[..., 0, self.polling, :] = feed.empty_delivers
+            steps = _stages(r, consumer.poll, d)
+            local[..., self.polling, self.polling] = _with_phases(feed.empty_moves, d) + steps
+            last = np.arange(r) * d + d - 1
+            local[..., last, self.waiting.start + np.arange(r)] = d / consumer.poll
+            depart[..., 0, self.polling, :] = _with_phases(feed.empty_delivers, d)
         local[..., self.waiting, self.waiting] = feed.empty_moves
         if signals:
             local[..., self.waiting, self.signalling] = feed.signal_entry
@@ -202,7 +224,8 @@ class _Bottom:
             awaken(self.waiting, feed.empty_delivers)
         emptied = self.polling if polls else self.waiting
         done = (feed.serves[:, None] * consumer.service.exits).reshape(-1)
-        down[..., np.arange(r * m), emptied.start + np.arange(r * m) // m] = done
+        first = np.arange(r * m) // m * (d if polls else 1)
+        down[..., np.arange(r * m), emptied.start + first] = done
         self.polls, self.delayed = polls, delayed
         self.rates = Boundary(local, up, down, depart if groups else None)
 
@@ -229,6 +252,7 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
         return weight
 
     def away(weight: Array) -> Array | None:
+        weight = np.repeat(weight, consumer.stages, axis=-2)
         names = [
             name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there
         ]
@@ -244,7 +268,8 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
     inside, top = plain(delivered, 0.0, 0.0), plain(lost, lost, float(capacity))
     below = np.zeros((*batch, bottom.size, n + q))
     if bottom.polls:
-        below[..., bottom.polling, :] = plain(feed.empty_delivers.sum(-1), 0.0, 0.0)
+        polling = plain(feed.empty_delivers.sum(-1), 0.0, 0.0)
+        below[..., bottom.polling, :] = np.repeat(polling, consumer.stages, axis=-2)
         below[..., bottom.polling, index["polling"]] = 1.0
     below[..., bottom.waiting, index["delivered"]] = feed.empty_delivers.sum(-1)
     below[..., bottom.signalling, index["in_buffer"]] = 1.0
@@ -252,7 +277,8 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
     return Weights(
         boundary=below, core=working(inside), core_slope=np.repeat(slope, m, axis=-2),
         core_top=working(top), excursion=away(inside),
-        excursion_slope=np.stack([slope] * groups, axis=-3) if groups else None,
+        excursion_slope=np.stack([np.repeat(slope, consumer.stages, axis=-2)] * groups, axis=-3)
+        if groups else None,
         excursion_top=away(top),
     )  # fmt: skip
 
@@ -265,12 +291,14 @@ def _flows(feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom
     emptied = solution.first[..., None, :] @ bottom.rates.down
     polls = emptied.sum((-1, -2))
     if bottom.polls:
-        falling = solution.boundary[..., bottom.polling] / consumer.poll
+        last = solution.boundary[..., bottom.polling][..., consumer.stages - 1 :: consumer.stages]
+        falling = last * (consumer.stages / consumer.poll)
     else:
         falling = emptied[..., 0, bottom.waiting]
     full = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
     if bottom.rates.depart is not None:
-        full = full + solution.last_excursions.sum(-2)
+        away = solution.last_excursions.sum(-2)
+        full = full + away.reshape(*away.shape[:-1], r, consumer.stages).sum(-1)
 
     def average(share: Array, counts: Array) -> Array:
         return (share[..., None, :] @ counts)[..., 0, :]

@@ -45,7 +45,7 @@ def solve_split(path: CapturePath) -> Outcome:
     arrivals, kernel, consumer = path.arrivals, path.kernel, path.consumer
     load = driver_load(kernel, arrivals)
     offered, scv = asarrays(arrivals.peak_rate, arrivals.scv)
-    ring, cost, drop_cost = asarrays(kernel.ring, kernel.cost, kernel.drop_cost)
+    cost, drop_cost = asarrays(kernel.cost, kernel.drop_cost)
     work = np.asarray(consumer.cost * consumer.processes, dtype=np.float64)
     accepted_cost = (cost + load.extra) * load.stretch
     dropped_cost = (drop_cost + load.extra) * load.stretch
@@ -70,6 +70,9 @@ def solve_split(path: CapturePath) -> Outcome:
     cycles = np.minimum(cycles, _affordable(np.maximum(1.0 - carried * work, 0.0), stage.busy))
     accepted, dropped = carried, overflow + consumer_drops
     packets_time, drops_time = accepted * cost, dropped * drop_cost
+    # nor is anybody woken more often than the kernel has time to
+    left = np.maximum(1.0 - packets_time - drops_time, 0.0)
+    cycles = np.minimum(cycles, _affordable(left, stage.overhead))
     overhead_time = cycles * stage.overhead
     busy = packets_time + drops_time + overhead_time
     interrupts = load.interrupts(at_card, taken, busy * _inverse(taken))

@@ -193,8 +193,8 @@ def solve(path: CapturePath) -> Solution:
     return dressed(path, found)
 
 
-def sleeper(path: CapturePath, max_order: int = MAX_ORDER) -> Sleeper:
-    """The consumer of a path."""
+def sleeper(path: CapturePath, max_order: int = MAX_ORDER, stages: int = 1) -> Sleeper:
+    """The consumer of a path; poll and latency in so many exponential stages."""
     wakeup, consumer = path.wakeup, path.consumer
 
     def wait(time: float) -> float:
@@ -204,7 +204,7 @@ def sleeper(path: CapturePath, max_order: int = MAX_ORDER) -> Sleeper:
     return Sleeper(
         PhaseType.fit(float(consumer.cost), float(consumer.scv), max_order),
         wait(wakeup.poll_cost), wait(wakeup.cost), wait(wakeup.latency),
-        spins=not _sleeps(path),
+        spins=not _sleeps(path), stages=stages,
     )  # fmt: skip
 
 
