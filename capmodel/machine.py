@@ -46,9 +46,9 @@ class Machine:
     name: str
     title: str
     cores: int
-    constants: Mapping[str, Constant]
+    constants: Mapping[str, Constant] = field(repr=False)
     samples: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]] = field(
-        default_factory=lambda: MappingProxyType({})
+        default_factory=lambda: MappingProxyType({}), repr=False
     )
     default_nic: str = ""
     notes: str = ""

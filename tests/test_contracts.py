@@ -103,9 +103,6 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(path: CapturePath) -
     assert repr(ALL["closed_form"].solve(path).as_floats()) == repr(before)
 
 
-@pytest.mark.xfail(
-    raises=RuntimeWarning, reason="environment_variance takes inf - inf before it throws it away"
-)
 def test_a_scheduler_over_an_endless_run() -> None:
     same = CapturePath.same_core(rate=1.0, ring=32, capacity=64, kernel_cost=0.6, consumer_cost=0.8)
     auto = replace(FIXED[0], cores=Cores("auto"), alternatives=(same, FIXED[0]))

@@ -54,7 +54,7 @@ def phases_of(name: str, law: Law, mean: float = 1.0) -> PhaseType | None:
 def scaled_power(matrix: Array, exponent: int) -> tuple[Array, float]:
     """(P, c) with matrix^exponent = P e^c, by squaring; c keeps the entries within range."""
     power, scale = np.eye(matrix.shape[0]), 0.0
-    square, log = matrix, 0.0
+    square, log = _within_range(matrix, 0.0)
     with np.errstate(under="ignore"):
         while exponent:
             if exponent & 1:

@@ -62,7 +62,10 @@ def poisson_counts(mean: float, length: int) -> tuple[Array, Array, Array]:
         k = np.arange(length, dtype=np.float64)
         return poisson_pmf(k, mean), np.ones(length), mean - k
     far = max(length, poisson_reach(mean)) + _beyond(mean)
-    equal = poisson_pmf(np.arange(far, dtype=np.float64), mean)
+    # k log(k/m) + m - k is at least (k - m)^2 / 2k, and e^-745 is the last number above 0
+    last = min(far, math.ceil(mean + 745.0 + math.sqrt(745.0**2 + 1490.0 * mean)))
+    equal = np.zeros(far)
+    equal[:last] = poisson_pmf(np.arange(last, dtype=np.float64), mean)
     above, excess = tails(equal)
     return equal[:length], above[:length], excess[:length]
 

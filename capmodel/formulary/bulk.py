@@ -10,6 +10,7 @@ from capmodel.formulary._poisson import poisson_counts
 from capmodel.formulary._typing import Array, ArrayLike
 
 _MOST_STATES = 4000
+_NEVER = 1e-290
 _STARTS = ("opening", "first_packet")
 
 
@@ -220,7 +221,7 @@ def _eliminate(moves: Array, block: int) -> Array:
         for k in range(size - 1, 0, -1):
             low = max(0, k - block)
             down = moves[k, low:k].sum()
-            if down == 0.0:  # never seen to come down: all probability is here and above
+            if down < _NEVER:  # it does not come down: all probability is here and above
                 first = k
                 break
             moves[:k, k] /= down
@@ -228,6 +229,6 @@ def _eliminate(moves: Array, block: int) -> Array:
         weight[first] = 1.0
         for k in range(first + 1, size):
             weight[k] = weight[first:k] @ moves[first:k, k]
-            if weight[k] > 1e200:
+            if weight[k] > 1.0:
                 weight /= weight[k]
     return weight

@@ -205,10 +205,12 @@ def buffer_for_loss_on_off(
     excess = np.maximum(peak - drain, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = target * peak / excess
-        ratio = excess / drain
-        exponential = share * off / (off - on * ratio + share * on * ratio)
-        decay = beta / drain - alpha / excess
-        needed = np.log(exponential) / decay
+        # ln(E)/z with both parts in proportion to p_off - p_on r, which vanishes at critical load
+        gain = (alpha - beta * excess / drain) / (alpha + beta)
+        times = (1.0 - share) / (share * off)
+        turn = gain * times
+        ratio = np.where(np.abs(turn) > 0.0, np.log1p(turn) / turn, 1.0)
+        needed = excess / (alpha + beta) * times * ratio
     stable = on * peak < drain
     needed = np.where(stable, np.maximum(needed, 0.0), np.inf)
     return np.where((excess > 0.0) & (share < 1.0), needed, 0.0)

@@ -85,15 +85,12 @@ def environment_variance(
         same, split, leave_same, leave_split, duration
     )
     total = alpha + beta
-    share = beta / total
     x = total * length
-    # 2/x (1 - (1 - e^-x)/x) loses digits for small x: 2 (x - 1 + e^-x)/x^2 by its series there
-    small = x < 1e-3
+    # 2 (x - 1 + e^-x)/x^2 loses digits for small x: its series there
+    small = x < 1e-2
     safe = np.where(small, 1.0, x)
     direct = 2.0 / safe * (1.0 + np.expm1(-safe) / safe)
-    return (
-        (on_same - on_split) ** 2
-        * share
-        * (1.0 - share)
-        * np.where(small, 1.0 - x / 3.0 + x * x / 12.0, direct)
-    )
+    near = np.where(small, x, 0.0)
+    series = 1.0 - near / 3.0 * (1.0 - near / 4.0 * (1.0 - near / 5.0 * (1.0 - near / 6.0)))
+    both = alpha * beta / (total * total)
+    return (on_same - on_split) ** 2 * both * np.where(small, series, direct)

@@ -22,7 +22,7 @@ from capmodel.solvers._fixed_points import fixed_points
 from capmodel.solvers._ring_stage import RingStage
 from capmodel.solvers._sleeping import Feed, Flows, Sleeper, solve_sleeper
 
-__all__ = ["NAME", "accepts", "solve"]
+__all__ = ["NAME", "accepts", "doubts", "solve"]
 
 NAME = "decomposition"
 ERLANG_ORDER = 4  # phases of a service that is less variable than that
@@ -40,6 +40,13 @@ SAME = 1e-4  # carried rates closer than this are the same solution
 def accepts(path: CapturePath) -> str | None:
     """Why this solver cannot take the path; None if it can."""
     return exact.objection(path, least_scv=0.0) or _not_two_stages(path)
+
+
+def doubts(path: CapturePath) -> str | None:
+    """Why another solver should be preferred where one accepts the path."""
+    if path.kernel.scv < 1.0 / ERLANG_ORDER:
+        return "a kernel as regular as a clock resonates with its consumer, as in the closed forms"
+    return None
 
 
 def _not_two_stages(path: CapturePath) -> str | None:

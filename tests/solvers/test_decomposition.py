@@ -83,11 +83,24 @@ def test_against_the_exact_chain_500_times():
     assert np.quantile(wakeups, 0.95) < 0.03
 
 
-@pytest.mark.parametrize("scv", [0.5, 3.0])
-def test_other_services(scv):
-    paths = list(random_paths(12, seed=3, service=scv))
+def test_services_that_vary_less():
+    """Against the exact chain of two-stage services, with polls and latencies of two stages."""
+    wrong = []
+    for drawn in random_paths(12, seed=3, service=0.5):
+        path = replace(drawn, kernel=replace(drawn.kernel, ring=32))
+        feed = exact.tandem_feed(exact.source(path.arrivals), 32, exact.kernel_of(path))
+        consumer = exact.sleeper(path, stages=decomposition.wait_stages(path))
+        assert consumer.stages == 2
+        truth = exact.solve_sleeper(feed, consumer, int(path.buffer.capacity)).carried
+        wrong.append(abs(float(decomposition.solve(path).carried_rate / truth) - 1.0))
+    within(np.array(wrong))
+
+
+def test_services_that_vary_more():
+    paths = random_paths(12, seed=3, service=3.0)
     carried, _ = errors(replace(path, kernel=replace(path.kernel, ring=32)) for path in paths)
-    within(carried)
+    assert carried.mean() < 2.0 * MEAN
+    assert carried.max() < WORST
 
 
 def test_drop_cost_and_interrupts():
@@ -163,6 +176,12 @@ def test_any_size_any_unit(rate, ring, capacity, work, waits, scv, unit):
         consumer_cost=unit * 10.0**work, service=scv, **dict(zip(names, costs, strict=True)),
     )  # fmt: skip
     accounted(decomposition.solve(path))
+
+
+def test_doubts_itself_where_the_kernel_is_a_clock():
+    """A constant kernel and a constant consumer resonate, which Erlang-4 does not."""
+    assert "closed form" in decomposition.doubts(split(service="deterministic"))
+    assert decomposition.doubts(split()) is None
 
 
 def test_states_its_limits():
