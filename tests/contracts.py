@@ -54,12 +54,7 @@ shared = st.builds(
 )  # fmt: skip
 
 
-def known_to_warn(path: CapturePath) -> bool:
-    """See test_contracts.test_a_scheduler_over_an_endless_run."""
-    return path.cores.pinning == "auto" and bool(np.isinf(path.arrivals.duration))
-
-
-anything = paths(ring=(1, 64), capacity=(1, 256)).filter(lambda path: not known_to_warn(path))
+anything = paths(ring=(1, 64), capacity=(1, 256))
 
 
 def scaled(part: Any, factor: float) -> Any:

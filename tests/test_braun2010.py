@@ -6,7 +6,7 @@ Written from the paper, without the claims file or its evaluator: the two must a
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ GIGABIT = "1Gbit/s"
 LEVELS = tuple(f"packzip:{level}" for level in range(10))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _predict(items: tuple[tuple[str, Any], ...]) -> capmodel.Prediction:
     return capmodel.predict(**dict(items))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, assume, find, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from capmodel import predict, solve, testing
@@ -20,7 +20,6 @@ from capmodel.machine import Machine
 from capmodel.path import ARRIVAL_PROCESSES, DRIVER_MODES, PINNINGS, CapturePath
 from capmodel.results import REGIMES
 from capmodel.workload import Workload
-from tests.contracts import known_to_warn
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,7 +52,6 @@ def test_a_synthetic_machine_serves_what_its_base_serves(machine: Machine, size:
 
 @given(testing.paths(on_full=("drop", "block")))
 def test_paths_are_valid_and_have_an_answer(path: CapturePath) -> None:
-    assume(not known_to_warn(path))
     solution = solve(path, "closed_form")
     assert np.isfinite(solution.carried_rate)
     assert np.ndim(solution.carried_rate) == 0
@@ -61,7 +59,6 @@ def test_paths_are_valid_and_have_an_answer(path: CapturePath) -> None:
 
 @given(testing.paths(scalar=False))
 def test_grids_of_paths_broadcast(path: CapturePath) -> None:
-    assume(not known_to_warn(path))
     solution = solve(path, "closed_form")
     works, rates = np.shape(path.consumer.cost)[0], np.shape(path.arrivals.rate)[0]
     assert np.shape(solution.carried_rate) == (works, rates)
@@ -103,7 +100,7 @@ def test_every_regime_is_reached(regime: str) -> None:
     wanted = REGIMES.index(regime)
     find(
         testing.paths(),
-        lambda path: not known_to_warn(path) and int(solve(path, "closed_form").regime) == wanted,
+        lambda path: int(solve(path, "closed_form").regime) == wanted,
         settings=settings(
             max_examples=3000,
             database=None,

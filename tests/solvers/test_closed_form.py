@@ -218,8 +218,7 @@ def test_threshold(arrivals: str, threshold: int, rate: float, consumer: float) 
 @pytest.mark.parametrize("rate", [0.4, 1.5])
 @pytest.mark.parametrize("consumer", [0.1, 0.6])
 def test_timeout(timeout: float, rate: float, consumer: float) -> None:
-    """Whichever is first of 64 packets and the timer.
-    """
+    """Whichever is first of 64 packets and the timer."""
     counts, solution = compared(
         rate=rate, consumer_cost=consumer, wakeup_cost=2.0, latency=4.0, threshold=64,
         timeout=timeout, arrivals="cbr", service="deterministic", **common,
