@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import capmodel
+import itertools
 
 XEON = "braun_xeon"
 FULL, WIRE = 1.27e6, 1.488e6
@@ -241,7 +242,7 @@ def packzip__large__frames() -> bool:
     for size in (256, 512):
         for backend in ("pf_packet", "pf_ring", "bpf", "pf_packet_modified"):
             share = levels(rate=GIGABIT, size=size, backend=backend)
-            if any(later > earlier + 0.1 for earlier, later in zip(share, share[1:], strict=False)):
+            if any(later > earlier + 0.1 for earlier, later in itertools.pairwise(share)):
                 return False
         for level in LEVELS:
             result = predict(rate=GIGABIT, size=size, application=level)

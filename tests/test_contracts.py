@@ -106,7 +106,11 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(path: CapturePath) -
 def test_a_scheduler_over_an_endless_run() -> None:
     rate = FIXED[0].arrivals.rate
     same = CapturePath.same_core(
-        rate=rate, ring=32, capacity=64, kernel_cost=0.6, consumer_cost=0.8
+        rate=rate,
+        ring=FIXED[0].kernel.ring,
+        capacity=FIXED[0].buffer.capacity,
+        kernel_cost=0.6,
+        consumer_cost=0.8,
     )
     auto = replace(FIXED[0], cores=Cores("auto"), alternatives=(same, FIXED[0]))
     for promise in PROMISES.values():
