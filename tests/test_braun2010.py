@@ -6,13 +6,13 @@ Written from the paper, without the claims file or its evaluator: the two must a
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import Any
 
 import pytest
 
 import capmodel
-import itertools
 
 XEON = "braun_xeon"
 FULL, WIRE = 1.27e6, 1.488e6

@@ -60,8 +60,9 @@ def shared_core_carried_rate(
     Notes
     -----
     Up to 6 % below event simulation at n <= 3 and 15 % at n = 4 for exponential services (constant
-    ones can fall into lockstep and carry less); near the point where the shared core saturates two regimes can coexist, and the larger one is reported. At n = 1 it is the
-    saturated law of one consumer.
+    ones can fall into lockstep and carry less). Near the point where the shared core saturates two
+    regimes can coexist, and the larger one is reported. At n = 1 it is the saturated law of one
+    consumer.
 
     Source: mean-field balance of the kernel core and the shared core.
 

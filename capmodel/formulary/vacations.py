@@ -265,14 +265,16 @@ def _started(present: Array, mean: float, capacity: int) -> tuple[Array, float]:
         starts[: present.size] = present
         return starts, 0.0
     if np.count_nonzero(present) == 1:  # a shift is all it takes
-        at = present.size - 1
+        at = int(np.flatnonzero(present)[0])
         equal, above, excess = poisson_counts(mean, capacity - at + 1)
         starts[at:capacity] = equal[: capacity - at]
         starts[capacity] = above[capacity - at - 1] if capacity > at else 1.0
         return starts, float(excess[capacity - at])
     equal, above, excess = poisson_counts(mean, capacity + 1)
-    mixed = np.convolve(present, np.trim_zeros(equal, "b"))[:capacity]
-    starts[: mixed.size] = mixed
+    during = np.trim_zeros(equal, "b")
+    if during.size:
+        mixed = np.convolve(present, during)[:capacity]
+        starts[: mixed.size] = mixed
     room = capacity - np.arange(present.size)
     reached = np.where(room > 0, above[np.maximum(room - 1, 0)], 1.0)  # P(A >= room)
     starts[capacity] = float(present @ reached)

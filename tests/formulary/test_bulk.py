@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capmodel.formulary import (
@@ -97,6 +97,7 @@ def test_limits_of_the_timer() -> None:
     assert float(retire_timer_block_rate(0.3, 7, np.inf, "first_packet")) == 0.3 / 7
 
 
+@example(6.0, 7, 3, 9.0, 0.0, 0.0)  # the chain comes down with 1e-160
 @given(
     rate=st.floats(1e-3, 1e5),
     block=st.integers(1, 12),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
@@ -59,6 +59,7 @@ def test_large_and_extreme() -> None:
     assert float(loss_gim1k(0.0, 3)) == 0.0
 
 
+@example(1.4e-45, 3, ("erlang", 4))
 @given(load=st.floats(0.0, 1e6), capacity=st.integers(1, 10_000_000), law=st.sampled_from(LAWS))
 def test_numbers_are_numbers(load: float, capacity: int, law: Any) -> None:
     loss = float(loss_gim1k(load, capacity, law))

@@ -111,6 +111,20 @@ def test_more_even_flows_capture_more(weights: list[float], load: float) -> None
     assert rss_captured(more_even, 4, load) >= rss_captured(shares, 4, load) - 1e-12
 
 
+def test_few_equal_flows_are_the_worst_case() -> None:
+    """Their sums are a lattice: 60 flows on 16 queues, the binomial law against the normal one."""
+    flows, queues, load = 60, 16, 1.5
+    hit = [Fraction(1)]
+    for _ in range(flows):
+        stay = [p * Fraction(queues - 1, queues) for p in hit]
+        move = [p * Fraction(1, queues) for p in hit]
+        hit = [a + b for a, b in zip([*stay, Fraction(0)], [Fraction(0), *move], strict=True)]
+    limit = 1.0 / (queues * load)
+    exact = queues * sum(float(p) * min(n / flows, limit) for n, p in enumerate(hit))
+    found = float(rss_captured(np.full(flows, 1 / flows), queues, load))
+    assert found == pytest.approx(exact, rel=0.01)
+
+
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="flow_shares must be one list"):
         rss_captured([0.5, 0.4], 2, 0.5)

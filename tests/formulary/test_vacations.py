@@ -8,7 +8,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capmodel.formulary import fixed_sleep, loss_mg1k, mean_occupancy_mg1k, n_policy
@@ -161,6 +161,8 @@ def test_the_buffer_fills_before_a_threshold_above_it() -> None:
         n_policy(0.5, 4, 1.0, 5)
 
 
+@example(28.0, 2, 1.0, 2, 1.0, 28.0, 0.0, "deterministic")  # e^-784 is not a number
+@example(1.0, 2, 1.0, 2, 0.0, 1.0, 0.0, "deterministic")  # the timer is at once
 @given(
     rate=st.floats(1e-3, 1e3),
     capacity=st.integers(1, 400),
