@@ -91,7 +91,7 @@ def _poisson_tilt(load: float) -> float:
             return tilt + math.log(-math.expm1(-tilt) / tilt) - target
         return math.log(math.expm1(tilt) / tilt) - target
 
-    low, high = (0.0, 2.1 * target) if target > 0.0 else (-load, 0.0)
+    low, high = (0.0, 2.1 * target) if target > 0.0 else (-1.1 * load, 0.0)
     return float(brentq(off, low, high, xtol=1e-300, rtol=1e-15))
 
 

@@ -91,9 +91,9 @@ def _sparse(load: float, capacity: int) -> float:
 
 def _by_phase(law: PhaseType, capacity: int) -> float:
     size = law.order
-    # unit of time is the mean service; the share lost with one place bounds all others
+    # unit of time is the mean service; a second place loses about the square of what one does
     one_place = law.start @ ginverse(law.rates, law.exits + 1.0) @ law.exits
-    if one_place < _VANISHING:
+    if one_place < (_VANISHING if capacity == 1 else math.sqrt(_VANISHING)):
         return 0.0
     jumps = np.outer(np.ones(size), law.start)
     # a full buffer restarts the interval with every lost packet; up and down balance across the cut

@@ -129,7 +129,7 @@ def _two(n: int, x: Point, y: Point, log_top: float) -> float:
     gap = (small[1] - large[1]) / large[0]  # 1 - q with q = small/large
     if gap == 0.0:
         terms = n + 1.0
-    elif small[0] == 0.0:
+    elif small[0] / large[0] == 0.0:
         terms = 1.0
     else:
         log_q = math.log1p(-gap) if gap < 0.5 else math.log(small[0] / large[0])

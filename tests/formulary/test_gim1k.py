@@ -60,6 +60,7 @@ def test_large_and_extreme() -> None:
 
 
 @example(1.4e-45, 3, ("erlang", 4))
+@example(7.7e-229, 1551, ("hyperexponential", 4.0))
 @given(load=st.floats(0.0, 1e6), capacity=st.integers(1, 10_000_000), law=st.sampled_from(LAWS))
 def test_numbers_are_numbers(load: float, capacity: int, law: Any) -> None:
     loss = float(loss_gim1k(load, capacity, law))

@@ -7,7 +7,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capmodel.formulary import carried_rate_saturated, saturated_finite_buffer
@@ -60,6 +60,7 @@ def test_large_buffers_near_equal_costs() -> None:
     np.testing.assert_allclose(found, 1.0 / np.maximum(costs, 1.0), rtol=3e-6)
 
 
+@example(14.0, 290.0, 0.0, 0.0, 1e-320, 1)
 @given(
     kernel=st.floats(1e-9, 1e3),
     ratio=st.floats(0.0, 1e6),

@@ -162,6 +162,7 @@ def test_the_buffer_fills_before_a_threshold_above_it() -> None:
 
 
 @example(28.0, 2, 1.0, 2, 1.0, 28.0, 0.0, "deterministic")  # e^-784 is not a number
+@example(2.47, 2, 160.0, 1, 0.0, 0.0, 0.0, "deterministic")
 @example(1.0, 2, 1.0, 2, 0.0, 1.0, 0.0, "deterministic")  # the timer is at once
 @given(
     rate=st.floats(1e-3, 1e3),
