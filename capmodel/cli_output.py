@@ -222,10 +222,10 @@ def recorded_text(report: Mapping[str, Any]) -> str:
         lines = [f"left out of the fit in {len(report['folds'])} folds, "
                  f"{held} of {len(left_out)} claims still hold"]  # fmt: skip
     if report["margins"]:
-        headers = ["claim", "margin", "held by [%]", "fold", "margin left out", "left out"]
+        headers = ["claim", "margin", "held by [%]", "fold", "left out", "", "pins (shift in sd)"]
         table = [
             [name, round(margin, 2), round(100.0 * report["held"][name]),
-             *_left_out(*left_out.get(name, (None, None)))]
+             *_left_out(*left_out.get(name, (None, None))), _pinned(report["pins"].get(name, []))]
             for name, margin in report["margins"].items()
         ]  # fmt: skip
     else:
@@ -235,6 +235,13 @@ def recorded_text(report: Mapping[str, Any]) -> str:
             for name, measured, fitted, error in report["residuals"]
         ]
     return "\n".join([*lines, "", text_table(headers, table)])
+
+
+def _pinned(costs: Sequence[Sequence[Any]]) -> str:
+    """The costs that a claim holds in place, by how far they move without it."""
+    moved = [(machine, cost, shift) for machine, cost, shift in costs if abs(shift) >= 0.1]
+    short = [f"{machine.partition('_')[2]}.{cost} {shift:+.1f}" for machine, cost, shift in moved]
+    return ", ".join(short[:2]) or "-"
 
 
 def _left_out(fold: int | None, margin: float | None) -> tuple[int | None, float | None, str]:
