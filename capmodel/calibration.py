@@ -33,6 +33,8 @@ from capmodel.formulary._typing import Array
 from capmodel.observe import Observer
 
 BLOCK = 6  # costs moved together
+NOISE = 3.5  # standard errors: the largest of a hundred chance correlations stays below
+NEAR = 2.0  # percentage points: a claim that some member of a sample comes so near to bears on it
 CLAIM_SIGMA = 1.0  # percentage points: a claim missed by this much is at the edge of plausible
 _TARGET: dict[str, type | tuple[type, ...]] = {"claims": bool, "sets": list, "seed": int}
 _PRIOR: dict[str, type | tuple[type, ...]] = {
@@ -420,7 +422,7 @@ def folds(problem: Problem, count: int = 10) -> tuple[tuple[str, ...], ...]:
 
 
 def pinned_by(posterior: Posterior, most: int = 3) -> dict[str, list[tuple[str, str, float]]]:
-    """Which costs each claim pins: how far the posterior moves when the claim is taken away.
+    """Which costs each claim pins: those that its margin hangs on.
 
     Parameters
     ----------
@@ -432,22 +434,23 @@ def pinned_by(posterior: Posterior, most: int = 3) -> dict[str, list[tuple[str, 
     Returns
     -------
     dict
-        For each claim the costs that move most: (machine, cost, shift in posterior standard
-        deviations), by importance weights of the claim's own likelihood factor.
+        For each claim the costs whose correlation with its margin over the sample is largest and
+        beyond `NOISE` standard errors of chance: (machine, cost, correlation). A positive one means
+        that the claim keeps the cost from being small. Empty where the claim is never near failing
+        (no member of the sample within `NEAR` points).
     """
-    from scipy.special import log_ndtr
-
     problem, z = posterior.problem, posterior.z
-    scores = log_ndtr(problem.claim_scores(z) / CLAIM_SIGMA)
-    spread = z.std(axis=0)
+    standard = (z - z.mean(axis=0)) / z.std(axis=0)
     found = {}
-    for claim, score in zip(problem.claims, scores, strict=True):
-        weight = np.exp(-(score - score.max()).clip(-30.0, 30.0))
-        weight /= weight.sum()
-        shift = (weight @ z - z.mean(axis=0)) / spread
-        order = np.argsort(-np.abs(shift))[:most]
+    for claim, score in zip(problem.claims, problem.claim_scores(z), strict=True):
+        spread = score.std()
+        if spread <= 1e-9 or score.min() > NEAR:
+            found[claim.id] = []
+            continue
+        correlation = (score - score.mean()) / spread @ standard / len(z)
         found[claim.id] = [
-            (problem.priors[index].machine, problem.priors[index].cost, float(shift[index]))
-            for index in order
+            (problem.priors[index].machine, problem.priors[index].cost, float(correlation[index]))
+            for index in np.argsort(-np.abs(correlation))[:most]
+            if abs(correlation[index]) > NOISE / np.sqrt(len(z))
         ]
     return found

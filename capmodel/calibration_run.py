@@ -54,7 +54,7 @@ class CalibrationReport:
     residuals : tuple
         (row id, measured, fitted, standard error) of every measured row that was fitted.
     pins : mapping
-        The costs that each claim pins: (machine, cost, shift in posterior standard deviations).
+        The costs that each claim pins: (machine, cost, correlation of the cost with its margin).
     folds : tuple of FoldResult
         Claims under fits that did not know them; empty unless asked for.
     """

@@ -222,7 +222,7 @@ def recorded_text(report: Mapping[str, Any]) -> str:
         lines = [f"left out of the fit in {len(report['folds'])} folds, "
                  f"{held} of {len(left_out)} claims still hold"]  # fmt: skip
     if report["margins"]:
-        headers = ["claim", "margin", "held by [%]", "fold", "left out", "", "pins (shift in sd)"]
+        headers = ["claim", "margin", "held by [%]", "fold", "left out", "", "pins (correlation)"]
         table = [
             [name, round(margin, 2), round(100.0 * report["held"][name]),
              *_left_out(*left_out.get(name, (None, None))), _pinned(report["pins"].get(name, []))]
@@ -238,9 +238,8 @@ def recorded_text(report: Mapping[str, Any]) -> str:
 
 
 def _pinned(costs: Sequence[Sequence[Any]]) -> str:
-    """The costs that a claim holds in place, by how far they move without it."""
-    moved = [(machine, cost, shift) for machine, cost, shift in costs if abs(shift) >= 0.1]
-    short = [f"{machine.partition('_')[2]}.{cost} {shift:+.1f}" for machine, cost, shift in moved]
+    """The costs that a claim's margin hangs on most, by correlation."""
+    short = [f"{machine.partition('_')[2]}.{cost} {by:+.1f}" for machine, cost, by in costs]
     return ", ".join(short[:2]) or "-"
 
 

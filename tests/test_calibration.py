@@ -412,7 +412,10 @@ def test_claims_at_the_point_values_and_what_pins_them() -> None:
         )  # the files hold six digits
     pins = pinned_by(posterior, most=2)
     assert set(pins) == set(report.margins)
-    assert all(len(found) == 2 for found in pins.values())
+    # a 20 MB ring may cost more per packet, but not by much; a storm is never in doubt
+    assert pins["interrupt-storm"] == []
+    assert pins["short-run-buffer"][0][:2] == ("braun_amd", "large_buffer_miss")
+    assert pins["short-run-buffer"][0][2] < 0.0
     text = str(report)
     met = sum(margin > 0.0 for margin in report.margins.values())
     assert f"claims at the point values: {met} of 8 hold" in text

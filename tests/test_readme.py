@@ -275,9 +275,9 @@ def test_a_recorded_calibration(
     assert head.split("  ")[0] == "claim"
     cells = [line.split() for line in body]
     assert cells == [
-        ["first", "1.23", "100", "1", "0.5", "holds"],
-        ["second", "-0.5", "25", "2", "0.25", "holds"],
-        ["third", "3", "100", "1", "-2.35", "FAILS"],
+        ["first", "1.23", "100", "1", "0.5", "holds", "-"],
+        ["second", "-0.5", "25", "2", "0.25", "holds", "-"],
+        ["third", "3", "100", "1", "-2.35", "FAILS", "-"],
     ]
     _, out, _ = run(capsys, "calibrate", "braun2010", "--recorded", "--json")
     assert json.loads(out) == REPORT
@@ -289,7 +289,7 @@ def test_recorded_without_folds_and_without_claims(
     stored(monkeypatch, tmp_path, {**REPORT, "folds": []})
     _, out, _ = run(capsys, "calibrate", "braun2010", "--recorded")
     assert out.startswith("no claims were left out of the fit\n")
-    assert out.splitlines()[3].split() == ["first", "1.23", "100", "-", "-", "-"]
+    assert out.splitlines()[3].split() == ["first", "1.23", "100", "-", "-", "-", "-"]
     rows = {
         **REPORT, "calibration": "deri2004", "margins": {}, "held": {}, "folds": [],
         "residuals": [["a", 0.5, 0.51, 0.02]],
