@@ -401,10 +401,10 @@ def test_claims_at_the_point_values_and_what_pins_them() -> None:
     problem = load_problem("braun2010")
     problem = dataclasses.replace(problem, claims=problem.claims[:8])
     point, sample = committed(problem)
-    posterior = Posterior(problem, sample[:40], problem.log_likelihood(sample[:40]), 0.0, point)
+    posterior = Posterior(problem, sample, problem.log_likelihood(sample), 0.0, point)
     report = judge(posterior)
     assert list(report.margins) == [claim.id for claim in problem.claims]
-    scores = problem.claim_scores(sample[:40])
+    scores = problem.claim_scores(sample)
     for row, claim in zip(scores, problem.claims, strict=True):
         assert report.held[claim.id] == np.mean(row > 0.0)
         assert report.margins[claim.id] == pytest.approx(
