@@ -441,7 +441,7 @@ def pinned_by(posterior: Posterior, most: int = 3) -> dict[str, list[tuple[str, 
     """
     problem, z = posterior.problem, posterior.z
     standard = (z - z.mean(axis=0)) / z.std(axis=0)
-    found = {}
+    found: dict[str, list[tuple[str, str, float]]] = {}
     for claim, score in zip(problem.claims, problem.claim_scores(z), strict=True):
         spread = score.std()
         if spread <= 1e-9 or score.min() > NEAR:
