@@ -11,21 +11,14 @@ from typing import Any
 import numpy as np
 
 from capmodel.atomic import replacing
-from capmodel.calibration import (
-    Posterior,
-    Prior,
-    Problem,
-    folds,
-    load_problem,
-    pinned_by,
-    sample_posterior,
-)
+from capmodel.calibration import Prior, Problem, folds, load_problem
 from capmodel.catalogue import locate
 from capmodel.comparison import Comparison
 from capmodel.constant import UNITS, Constant
 from capmodel.formulary._typing import Array
 from capmodel.measurements import load_data_set
 from capmodel.observe import Observer
+from capmodel.posterior import Posterior, pinned_by, sample_posterior
 
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_]+) = \{")
 _SECTION = re.compile(r"\[(?P<name>[A-Za-z0-9_.]+)\]")
@@ -137,7 +130,7 @@ def run(
     name : str
         A calibration, see :func:`capmodel.calibration.problem_names`.
     members, moves, final_moves : int
-        Effort, see :func:`capmodel.calibration.sample_posterior`.
+        Effort, see :func:`capmodel.posterior.sample_posterior`.
     seed : int, optional
         Default: the seed that the calibration's file states.
     fold_count : int

@@ -14,26 +14,22 @@ from scipy import stats
 from scipy.special import log_ndtr
 
 from capmodel import load_machine, machine_names, predict
-from capmodel.calibration import (
-    Posterior,
-    Prior,
-    Problem,
-    _next_power,
-    _sweep,
-    _systematic,
-    central_point,
-    folds,
-    load_problem,
-    pinned_by,
-    posterior_mode,
-    problem_names,
-    sample_posterior,
-)
+from capmodel.calibration import Prior, Problem, folds, load_problem, problem_names
 from capmodel.calibration_run import judge, run, standardised, write_machine
 from capmodel.claims import claim_margins
 from capmodel.constant import UNITS
 from capmodel.machine import read_machine
 from capmodel.observe import Observer
+from capmodel.posterior import (
+    Posterior,
+    _next_power,
+    _sweep,
+    _systematic,
+    central_point,
+    pinned_by,
+    posterior_mode,
+    sample_posterior,
+)
 from capmodel.references import references
 
 # --- a Gaussian problem: z ~ N(0, 1) seen through y = A z + N(0, s^2) ---
