@@ -17,7 +17,7 @@ from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
 from capmodel.quantities import format_rate, parse_buffer, parse_duration, parse_slots
 from capmodel.solvers import solve
-from capmodel.workload import Bursts, Workload
+from capmodel.workload import WIRE_OVERHEAD, Bursts, Workload
 
 DEFAULT_MACHINE = "braun_amd"
 DEFAULT_APPLICATION = "tcpdump"
@@ -73,7 +73,9 @@ def predict(
     consumers : int
         Capture processes that each receive every packet.
     arrivals : str or Bursts
-        ``"cbr"``, ``"poisson"``, or ``"bursts(on=10ms,off=90ms)"``.
+        ``"cbr"``, ``"poisson"``, or ``"bursts(on=10ms,off=90ms)"``: exponential burst and gap
+        lengths of these means, or fixed ones with ``random=no`` in the brackets. `rate` is the
+        mean over bursts and gaps; during a burst packets come at rate (on + off)/on.
     duration : float or str
         Length of the run [s].
     threshold, timeout, sleep : optional
@@ -197,12 +199,15 @@ def _validity(
     notes = []
     nic = choices.nic or machine.default_nic
     key = f"nic.{nic}.wire_rate"
-    if key in machine and np.any(workload.bit_rate > machine.value(key) * (1.0 + 1e-9)):
-        most = machine.value(key) / ((float(np.min(workload.mean_size)) + 20.0) * 8.0)
-        notes.append(
-            f"rate {format_rate(float(np.max(workload.rate)))} exceeds the wire speed of {nic}, "
-            f"{format_rate(most)} at this frame size"
-        )
+    peak = np.asarray(path.arrivals.peak_rate, dtype=np.float64)
+    if key in machine:
+        most = machine.value(key) / ((np.asarray(workload.mean_size) + WIRE_OVERHEAD) * 8.0)
+        if np.any(peak > most * (1.0 + 1e-9)):
+            during = " during bursts" if isinstance(workload.arrivals, Bursts) else ""
+            notes.append(
+                f"rate {format_rate(float(np.max(peak)))}{during} exceeds the wire speed of {nic}, "
+                f"{format_rate(float(np.min(most)))} at this frame size"
+            )
     wakeup, capacity = path.wakeup, path.buffer.capacity
     never = np.asarray(wakeup.threshold) > capacity
     if np.any(never & np.isinf(np.asarray(wakeup.timeout, dtype=np.float64))):

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, get_args
 
 from capmodel.errors import closest, damaged_file, unknown_choice
 
-Origin = Literal["published", "calibrated", "assumed"]
+Origin = Literal["published", "measured", "calibrated", "assumed"]
 ORIGINS: tuple[str, ...] = get_args(Origin)
 
 UNITS: Mapping[str, float] = {
@@ -52,6 +52,22 @@ UNITS: Mapping[str, float] = {
 }
 """Factor from each unit to the SI; counts (packets, slots, cycles) stay counts."""
 
+_KINDS: Mapping[str, str] = {
+    "share": "- %",
+    "time": "s ms us ns",
+    "rate": "1/s pps kpps Mpps Hz kHz MHz GHz",
+    "memory": "B kB MB KiB MiB GiB",
+    "throughput": "B/s MB/s GB/s bit/s Mbit/s Gbit/s",
+    "time per byte": "s/B us/B ns/B",
+    "cycles": "cycles",
+    "cycles per byte": "cycles/B",
+    "count": "packets slots",
+}
+DIMENSIONS: Mapping[str, str] = {
+    unit: kind for kind, units in _KINDS.items() for unit in units.split()
+}
+"""What each unit measures, in words."""
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -70,7 +86,7 @@ class Constant:
     origin : {"published", "calibrated", "assumed"}
         Printed in the source; fitted to the source's measurements; or assumed.
     source : str
-        A key of ``references.bib``, or ``"capmodel"``.
+        A key of ``references.bib``, ``"capmodel"``, or ``"own"`` for a user's own measurement.
     locator : str
         Where in the source: section, figure, table, script.
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from capmodel.application import own_work
 from capmodel.assemble import Choices, assemble
 from capmodel.backend import load_backend
+from capmodel.formulary.bursts import buffer_for_loss_on_off
 from capmodel.quantities import format_duration, format_rate, format_share
 from capmodel.solvers import solve
+from capmodel.workload import Bursts
 
 if TYPE_CHECKING:
     from capmodel.prediction import Prediction
@@ -29,7 +31,9 @@ def explain(prediction: Prediction) -> str:
     str
         Paragraphs of plain sentences, separated by blank lines.
     """
-    parts = [_headline(prediction), _LIMITS[prediction.bottleneck](prediction)]
+    bursts = isinstance(prediction.workload.arrivals, Bursts)
+    limits = _bursts if bursts else _LIMITS[prediction.bottleneck]
+    parts = [_headline(prediction), limits(prediction)]
     parts += [text for text in (_wakeups(prediction), _remedies(prediction)) if text]
     parts.append(_certainty(prediction))
     return "\n\n".join(parts)
@@ -60,6 +64,29 @@ def _kernel(p: Prediction) -> str:
         "The kernel's core is saturated: packets wait in the receive ring and overflow there; "
         f"a larger buffer behind it cannot help. {_costs(p)}"
     )
+
+
+def _bursts(p: Prediction) -> str:
+    arrivals = p.path.arrivals
+    peak, work = float(arrivals.peak_rate), float(p.path.consumer.cost * p.path.consumer.processes)
+    text = (
+        f"During a burst packets come at {format_rate(peak)}, {format_rate(p.offered_rate)} on "
+        f"average. {_costs(p)}"
+    )
+    if p.drops["ring"] > 0.0:
+        text += " The kernel cannot follow the burst: what outlasts the receive ring is lost there."
+    if p.drops["buffer"] > 0.0 and p.offered_rate * work < 1.0:
+        fed = min(peak, 1.0 / float(p.path.kernel.cost)) if float(p.path.kernel.cost) else peak
+        needed = (fed - 1.0 / work) * float(arrivals.on)
+        if arrivals.random_bursts:
+            rates = (1.0 / float(arrivals.on), 1.0 / float(arrivals.off))
+            needed = float(buffer_for_loss_on_off(fed, 1.0 / work, *rates, 1e-3))
+        goal = "one packet in a thousand" if arrivals.random_bursts else "nothing"
+        text += (
+            " The consumer cannot, and its buffer overflows before the burst ends; one of "
+            f"{needed:,.0f} packets would lose {goal} there."
+        )
+    return text
 
 
 def _consumer(p: Prediction) -> str:

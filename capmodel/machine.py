@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from capmodel.catalogue import expect, locate, names, read_toml
-from capmodel.constant import Constant
-from capmodel.errors import damaged_file, unknown_choice
+from capmodel.constant import DIMENSIONS, Constant
+from capmodel.errors import closest, damaged_file, unknown_choice
 from capmodel.references import reference
+
+UNPUBLISHED = ("capmodel", "own")  # sources that need no entry in the bibliography
 
 _TOP: dict[str, type | tuple[type, ...]] = {
     "title": str, "cores": int, "kernel": str, "notes": str, "default_nic": str, "posterior": str,
@@ -189,8 +191,14 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
     own = frozenset(fresh)
     inherited = base.samples if base else {}
     samples = {name: sample for name, sample in inherited.items() if name not in own}
+    if base is not None:
+        _fits_base(fresh, base, path)
+        if samples:
+            samples.update(_own_samples(fresh, len(next(iter(samples.values())))))
     if "posterior" in raw:
-        samples.update(_read_posterior(path.with_name(raw["posterior"]), constants))
+        read = _read_posterior(path.with_name(raw["posterior"]), constants)
+        _holds_points(read, constants, path)
+        samples.update(read)
     lengths = sorted({len(sample) for sample in samples.values()})
     if len(lengths) > 1:
         what = f"samples of the base and its own differ in length: {lengths}"
@@ -211,6 +219,41 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
     )
 
 
+def _fits_base(fresh: Mapping[str, Constant], base: Machine, path: Path) -> None:
+    """Refuse what looks like a slip: a name almost that of a cost, a unit of another kind."""
+    for key, constant in fresh.items():
+        if key in base:
+            kinds = [DIMENSIONS[each.unit] for each in (constant, base.constants[key])]
+            if kinds[0] != kinds[1]:
+                what = f"{constant.unit!r} is a {kinds[0]}, but {base.name!r} has a {kinds[1]} here"
+                raise damaged_file(path, f"{key}.unit", what)
+        elif (near := closest(key, base.constants)) is not None:
+            raise damaged_file(path, key, f"{base.name!r} has no such cost; did you mean {near!r}?")
+
+
+def _own_samples(fresh: Mapping[str, Constant], count: int) -> dict[str, Any]:
+    """Log-normal draws of the constants that replace a base's, from their own std."""
+    drawn = {}
+    for key, constant in fresh.items():
+        if constant.std > 0.0 and constant.value > 0.0:
+            spread = np.sqrt(np.log1p((constant.std / constant.value) ** 2))
+            random = np.random.default_rng(np.random.SeedSequence(list(key.encode())))
+            drawn[key] = constant.si * np.exp(spread * random.standard_normal(count))
+    return drawn
+
+
+def _holds_points(
+    read: Mapping[str, np.ndarray[Any, Any]], constants: Mapping[str, Constant], path: Path
+) -> None:
+    """Refuse a value that its own sample does not contain: it is another machine's sample."""
+    for key, sample in read.items():
+        if not np.min(sample) * (1 - 1e-6) <= constants[key].si <= np.max(sample) * (1 + 1e-6):
+            raise damaged_file(
+                path, key, "lies outside its posterior sample: to change a cost of a calibrated "
+                "machine, write a file that extends it",
+            )  # fmt: skip
+
+
 def _constants(raw: dict[str, Any], path: Path) -> dict[str, Constant]:
     """The constants that the file itself holds."""
     constants: dict[str, Constant] = {}
@@ -220,7 +263,7 @@ def _constants(raw: dict[str, Any], path: Path) -> dict[str, Constant]:
             if not isinstance(entry, dict):
                 raise damaged_file(path, key, "must be a table with value and source")
             constant = Constant.from_toml(key, entry, file=path)
-            if constant.source != "capmodel":
+            if constant.source not in UNPUBLISHED:
                 try:
                     reference(constant.source)
                 except KeyError as error:
@@ -256,6 +299,9 @@ def _read_posterior(
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
+    except FileNotFoundError:
+        what = "it does not exist; the machine's line 'posterior' names it"
+        raise damaged_file(path, "file", what) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise damaged_file(path, "file", str(error)) from None
     if len(rows) < 2:

@@ -15,7 +15,7 @@ from capmodel.assemble import Choices, assemble, constants_read
 from capmodel.backend import Backend
 from capmodel.constant import Constant
 from capmodel.errors import unknown_choice
-from capmodel.machine import Machine
+from capmodel.machine import UNPUBLISHED, Machine
 from capmodel.path import CapturePath
 from capmodel.quantities import format_duration, format_rate, format_share
 from capmodel.references import reference
@@ -257,7 +257,7 @@ class Prediction:
             text = reference(self.application.source).text()
             lines[f"{text} [{self.application.locator}]"] = None
         for name, constant in self.constants.items():
-            if constant.source != "capmodel":
+            if constant.source not in UNPUBLISHED:
                 lines[f"{reference(constant.source).text()} [{constant.locator}] for {name}"] = None
         return list(lines)
 

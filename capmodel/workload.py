@@ -21,6 +21,9 @@ IMIX: Mapping[float, float] = {64.0: 7 / 12, 594.0: 4 / 12, 1518.0: 1 / 12}
 # Preamble and start delimiter (8 bytes) and inter-frame gap (12) of every frame on the wire.
 WIRE_OVERHEAD = 20.0
 
+# One packet in a fortnight to a thousand 400 Gbit/s links: beyond lie slips of a unit.
+RATES = (1e-6, 1e12)
+
 _BURSTS = re.compile(r"bursts\((?P<body>[^()]*)\)")
 
 
@@ -145,7 +148,12 @@ def _rate(rate: Any, mean_size: Any) -> Any:
     if is_column(rate):
         return checked_column(rate, "rate")
     size = float(mean_size) if np.ndim(mean_size) == 0 else None
-    return parse_rate(rate, size=size, name="rate")
+    value = parse_rate(rate, size=size, name="rate")
+    if not RATES[0] <= value <= RATES[1]:
+        raise ValueError(
+            f"rate must lie between {RATES[0]:g} and {RATES[1]:g} per second, got {rate!r}"
+        )
+    return value
 
 
 def _positive(value: Any, name: str) -> Any:

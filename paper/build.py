@@ -7,6 +7,7 @@ cannot be older than the package that way.
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 import textwrap
@@ -23,6 +24,7 @@ from capmodel.atomic import replacing
 from capmodel.calibration import CLAIM_SIGMA, load_problem
 from capmodel.claims import claim_margins, evaluate_claims, load_claims
 from capmodel.comparison import ComparisonRow, comparisons, main_table
+from capmodel.data_files import data_folder
 from capmodel.measurements import load_data_set
 from capmodel.observe import Observer
 from capmodel.prediction import INTERVAL_LEVEL
@@ -285,6 +287,21 @@ def outside() -> int:
             low, high = np.quantile(samples, [(1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2])
             count += not low <= machine.value(cost) <= high
     return count
+
+
+def left_out() -> dict[str, float]:
+    """Tightest margin of every claim under the fit that did not know it [points], as recorded."""
+    record = json.loads((data_folder() / "calibration" / "braun2010.json").read_text("utf-8"))
+    return {
+        name: margin
+        for fold in record["folds"]
+        for name, margin in zip(fold["left_out"], fold["margins"], strict=True)
+    }
+
+
+def failing() -> str:
+    """The claims that do not hold unless they are fitted."""
+    return ", ".join(name for name, margin in left_out().items() if margin <= 0.0)
 
 
 def finite_run(packets: float, buffer: float) -> float:

@@ -32,6 +32,7 @@ class _Waits:
     polls: Array
     waiting: Array
     wakes: float
+    held: Array  # mean time a packet waits for others or for the reader [s]
 
 
 def solve_same(path: CapturePath) -> Outcome:
@@ -78,7 +79,8 @@ def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
     if path.buffer.kind in BLOCK_KINDS:
         lost, closed, asleep = block_loss(path.buffer, wakeup, taken, work, scv)
         poll = np.asarray(wakeup.poll_cost, dtype=np.float64)
-        return _Waits(lost, closed * asleep, np.ones_like(lost), poll, 1.0)
+        held = 0.5 * _inverse(closed) + wakeup.latency
+        return _Waits(lost, closed * asleep, np.ones_like(lost), poll, 1.0, held)
     every = _inverse(taken)
     away = vacation(wakeup, every, np.minimum(work, every))
     behind = np.minimum(work, every * (1.0 - 1e-12))
@@ -93,7 +95,7 @@ def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
         busy = np.minimum(taken * (path.kernel.cost + path.consumer.cost), 1.0)
         mix = np.clip(path.arrivals.scv, 0.0, 1.0)
         cycles = np.minimum(taken * (1.0 - mix * busy) / away.least, taken)
-    return _Waits(lost, cycles, turn.polls, turn.busy, away.wakes)
+    return _Waits(lost, cycles, turn.polls, turn.busy, away.wakes, 0.5 * (away.burst + away.signal))
 
 
 def _outcome(
@@ -116,7 +118,7 @@ def _outcome(
     cycles = np.where(overload, 0.0, waits.cycles)
     cycles = np.minimum(cycles, _affordable(slack, signal + waits.waiting))
     kernel_load = taken * kernel.cost
-    slow = work * _inverse(np.maximum(1.0 - kernel_load, 1e-9)) + wakeup.latency
+    slow = work * _inverse(np.maximum(1.0 - kernel_load, 1e-9)) + waits.held
     regime = np.where(
         overload,
         regime_index("shared core"),

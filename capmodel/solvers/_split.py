@@ -37,6 +37,7 @@ class _Stage:
     overhead: Array  # kernel time per cycle [s]
     busy: Array  # consumer time per cycle while it waits [s]
     peak: Array  # packets found on return from a sleep [-]
+    fill: Array  # time from the first of them until the consumer takes it [s]
     away: Array  # time away per cycle [s]
 
 
@@ -65,7 +66,7 @@ def solve_split(path: CapturePath) -> Outcome:
     carried = taken * kept * (1.0 - consumer_loss)
 
     duty = _duty(path)
-    cycles = stage.cycles * np.where(overload, 0.0, 1.0 - consumer_loss)
+    cycles = np.where(overload, _bursts_per_second(path), stage.cycles * (1.0 - consumer_loss))
     # nobody waits more often than the consumers' core has time to
     cycles = np.minimum(cycles, _affordable(np.maximum(1.0 - carried * work, 0.0), stage.busy))
     accepted, dropped = carried, overflow + consumer_drops
@@ -130,6 +131,12 @@ def _inverse(value: Array) -> Array:
 def _affordable(time: Array, price: Number) -> Array:
     """How often per second something fits into a share of a core; without end if it is free."""
     return np.where(np.asarray(price) > _NOTHING, time * _inverse(price), np.inf)
+
+
+def _bursts_per_second(path: CapturePath) -> Array:
+    """Sleeps of a consumer that bursts overload: one each, once drained [1/s of burst time]."""
+    arrivals = path.arrivals
+    return np.asarray(1.0 / arrivals.on if arrivals.process == "on_off" else 0.0)
 
 
 def _duty(path: CapturePath) -> Array:
@@ -207,6 +214,7 @@ def _cycle_stage(
         overhead=choose(tied.overhead, free.overhead),
         busy=choose(fast.busy, slow.busy),
         peak=peak,
+        fill=choose(tied.burst + tied.signal, free.burst + free.signal),
         away=choose(tied.off, free.off),
     )
 
@@ -257,6 +265,7 @@ def _shared_stage(
         overhead=wakeup.cost + zero,
         busy=np.minimum(away.busy, switch) + zero,
         peak=np.minimum(1.0 + away.burst * _inverse(cost), path.buffer.capacity),
+        fill=away.burst + away.signal + zero,
         away=away.off + zero,
     )
 
@@ -292,6 +301,7 @@ def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, sc
         overhead=wakeup.cost * one,
         busy=wakeup.poll_cost * one,
         peak=np.minimum(block, path.buffer.capacity) * one,
+        fill=_inverse(closed) + wakeup.cost + wakeup.latency,
         away=_inverse(closed),
     )
 
@@ -339,10 +349,10 @@ def _occupancies(
     in_ring = np.where(ring_load >= 1.0, ring, np.minimum(queued, ring))
     load = np.minimum(carried * work, 1.0)
     room = np.maximum(1.0 - load, 1e-12)
-    # triangle of one sleep cycle: fills while the consumer is away, drains at the rest of its rate
+    # one sleep cycle: fills from its first packet on, drains at the rest of the consumer's rate
     drain = stage.peak * work / room
-    triangle = 0.5 * stage.peak * (stage.peak * _inverse(carried) + drain) * stage.cycles
-    steady = np.minimum(load + np.minimum(triangle, stage.peak), capacity)
+    waiting = 0.5 * ((1.0 + stage.peak) * stage.fill + stage.peak * drain) * stage.cycles
+    steady = np.minimum(load + np.minimum(waiting, stage.peak), capacity)
     in_buffer = np.where(load >= 1.0 - 1e-9, capacity, steady)
     if path.buffer.kind == "ring":
         return in_buffer, np.zeros_like(in_buffer)
