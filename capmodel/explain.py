@@ -43,8 +43,8 @@ def _headline(p: Prediction) -> str:
     return (
         f"Of {format_rate(p.offered_rate)} offered, {format_rate(p.carried_rate)} "
         f"({format_share(p.captured)}) reach {p.application.title}. "
-        f"{format_rate(p.drops['ring'])} are lost at the card's receive ring and "
-        f"{format_rate(p.drops['buffer'])} at the buffer."
+        f"{p.drops_text('ring')} are lost at the card's receive ring and "
+        f"{p.drops_text('buffer')} at the buffer."
     )
 
 

@@ -227,7 +227,7 @@ def _fits_base(fresh: Mapping[str, Constant], base: Machine, path: Path) -> None
             if kinds[0] != kinds[1]:
                 what = f"{constant.unit!r} is a {kinds[0]}, but {base.name!r} has a {kinds[1]} here"
                 raise damaged_file(path, f"{key}.unit", what)
-        elif (near := closest(key, base.constants)) is not None:
+        elif "." not in key and (near := closest(key, base.constants)) is not None:
             raise damaged_file(path, key, f"{base.name!r} has no such cost; did you mean {near!r}?")
 
 

@@ -84,6 +84,11 @@ class Prediction:
         """Packets lost by stage, ``ring`` and ``buffer`` [1/s]."""
         return {stage: float(rate) for stage, rate in self.solution.drops.items()}
 
+    def drops_text(self, stage: str) -> str:
+        """Drops of a stage for people to read; less than a packet in a century is none."""
+        rate = self.drops[stage]
+        return format_rate(rate if rate >= 1e-9 else 0.0)
+
     @property
     def wakeup_rate(self) -> float:
         """Sleeping consumers woken by the kernel [1/s]."""
@@ -300,8 +305,8 @@ class Prediction:
             ("offered", format_rate(self.offered_rate)),
             ("captured", format_share(self.captured) + band),
             ("carried", format_rate(self.carried_rate)),
-            ("dropped at the ring", format_rate(self.drops["ring"])),
-            ("dropped at the buffer", format_rate(self.drops["buffer"])),
+            ("dropped at the ring", self.drops_text("ring")),
+            ("dropped at the buffer", self.drops_text("buffer")),
             ("wakeups", format_rate(self.wakeup_rate).replace("pps", "/s")),
             ("wait calls", format_rate(self.poll_rate).replace("pps", "/s")),
             *(

@@ -375,9 +375,7 @@ def format_rate(rate: float, digits: int = 3) -> str:
     >>> format_rate(1.27e6)
     '1.27 Mpps'
     """
-    # less than a packet in a century is none
-    shown = 0.0 if 0.0 < rate < 1e-9 else rate
-    return _formatted(shown, {"pps": 1.0, "kpps": 1e3, "Mpps": 1e6, "Gpps": 1e9}, digits)
+    return _formatted(rate, {"pps": 1.0, "kpps": 1e3, "Mpps": 1e6, "Gpps": 1e9}, digits)
 
 
 def format_duration(duration: float, digits: int = 3) -> str:

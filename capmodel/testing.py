@@ -468,15 +468,17 @@ def predictions_kwargs(draw: DrawFn) -> dict[str, Any]:
     size = draw(st.sampled_from((64, 128, 512, 1518)))
     most = _most_packets(machine, size)
     mechanism = load_backend(backend)
+    steady = st.sampled_from(("cbr", "poisson"))
+    arrivals = draw(_arrival_names() if mechanism.on_full == "drop" else steady)
+    if isinstance(arrivals, Bursts):  # the card must carry the burst, the rate is the mean
+        most *= arrivals.on / (arrivals.on + arrivals.off)
     arguments: dict[str, Any] = {
-        "rate": draw(_log_floats(most * 1e-4, most * 0.999)),
+        "rate": draw(_log_floats(max(most * 1e-4, 1e-3), max(most * 0.999, 2e-3))),
         "size": size,
         "backend": backend,
         "machine": machine,
         "duration": draw(_log_floats(1e-2, 1e6)),
-        "arrivals": draw(
-            _arrival_names() if mechanism.on_full == "drop" else st.sampled_from(("cbr", "poisson"))
-        ),
+        "arrivals": arrivals,
     }
     for argument in ("driver", "pinning"):
         arguments[argument] = draw(st.sampled_from(_accepted(backend, machine, argument)))
