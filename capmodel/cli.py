@@ -330,7 +330,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return stop.code if isinstance(stop.code, int) else 0
         except BrokenPipeError:
             # the reader has gone, as in `capmodel backends | head`: nothing more to say to it
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until exit
             return _INTERRUPTED
         except KeyboardInterrupt:
             return _INTERRUPTED

@@ -88,7 +88,7 @@ def legend(ax: Axes, **place: Any) -> None:
 
 def label_ends(ax: Axes, x: NDArray[Any], drawn: Sequence[tuple[str, NDArray[Any]]]) -> None:
     """Names at the right ends of their lines, moved apart where lines end close together."""
-    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]  # no subfigures here
     low, high = ax.get_ylim()
     height = ax.get_window_extent().height * 72.0 / ax.figure.dpi
     gap = 13.0 / height

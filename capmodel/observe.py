@@ -178,6 +178,7 @@ def _levels(setting: Setting) -> dict[str, Any]:
     """All levels of one application in one column."""
     levels = [load_application(name) for name in setting.series]
     first = levels[0]
+    # `first` is the first level tested, so its curve is known by the time it is compared
     if any(level.curve is None or level.curve[0] != first.curve[0] for level in levels):  # type: ignore[index]
         raise ValueError(f"application levels {setting.series} do not share their sizes")
     times = tuple(level.curve[1] for level in levels if level.curve is not None)

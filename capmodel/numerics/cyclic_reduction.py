@@ -296,6 +296,7 @@ def _one_by_one(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolu
                 values[name] = value
         return values
 
+    # member() keeps each field's own type, which a dictionary of them cannot say
     solved = [
         solve_levels(
             Levels(**member(levels, index)),  # type: ignore[arg-type]
