@@ -208,6 +208,12 @@ def _validity(
                 f"rate {format_rate(float(np.max(peak)))}{during} exceeds the wire speed of {nic}, "
                 f"{format_rate(float(np.min(most)))} at this frame size"
             )
+    bus_rate = np.asarray(path.kernel.driver.bus_rate, dtype=np.float64)
+    if np.any(peak > bus_rate * (1.0 + 1e-9)):
+        notes.append(
+            f"rate {format_rate(float(np.max(peak)))} exceeds what the bus of {nic} carries at "
+            f"this frame size, {format_rate(float(np.min(bus_rate)))} at best"
+        )
     wakeup, capacity = path.wakeup, path.buffer.capacity
     never = np.asarray(wakeup.threshold) > capacity
     if np.any(never & np.isinf(np.asarray(wakeup.timeout, dtype=np.float64))):

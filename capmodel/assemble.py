@@ -231,12 +231,24 @@ _DRIVER_SETTINGS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _driver(backend: Backend, values: Mapping[str, Any], nic: str, mode: str) -> Driver:
+def _bus_rate(values: Mapping[str, Any], nic: str, size: Any) -> Any:
+    """Most packets per second that the card's bus carries, descriptors included."""
+    if f"nic.{nic}.bus_rate" not in values:
+        return np.inf
+    return values[f"nic.{nic}.bus_rate"] / (size + values[f"nic.{nic}.bus_descriptors"])
+
+
+def _driver(values: Mapping[str, Any], nic: str, mode: str, size: Any) -> Driver:
     settings = {
         name: values.get(key.format(nic=nic), np.inf)
         for name, key in _DRIVER_SETTINGS[mode].items()
     }
-    return Driver(mode, interrupt_cost=values.get("interrupt", 0.0), **settings)
+    return Driver(
+        mode,
+        interrupt_cost=values.get("interrupt", 0.0),
+        bus_rate=_bus_rate(values, nic, size),
+        **settings,
+    )
 
 
 def _wakeup(
@@ -418,7 +430,7 @@ def _placed(
             kernel_cost,
             np.maximum(kernel_cost - droppable, 0.0),
             scv=values.get("kernel_scv", 0.0) if backend.kernel.once else 0.0,
-            driver=_driver(backend, values, nic, choices.driver or backend.driver),
+            driver=_driver(values, nic, choices.driver or backend.driver, workload.mean_size),
         ),
         buffer=buffer,
         consumer=Consumer(consumer_cost, 0.0, processes),

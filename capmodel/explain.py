@@ -117,6 +117,12 @@ def _buffer(p: Prediction) -> str:
 
 
 def _card(p: Prediction) -> str:
+    bus_rate = float(p.path.kernel.driver.bus_rate)
+    if p.path.arrivals.peak_rate > bus_rate:
+        return (
+            f"The bus between card and memory carries {format_rate(bus_rate)} of these frames at "
+            f"best: the rest is lost before the kernel sees it. {_costs(p)}"
+        )
     return (
         "The driver looks at the card too seldom: more packets arrive between two looks than the "
         f"receive ring holds. {_costs(p)}"

@@ -25,6 +25,10 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
+# what describes the bus between card and memory
+_BUS = ("bus_rate", "bus_descriptors")
+
+
 @dataclass(frozen=True)
 class Machine:
     """Sourced numbers of one machine.
@@ -206,6 +210,7 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
     default_nic = raw.get("default_nic", base.default_nic if base else "")
     if default_nic and not any(key.startswith(f"nic.{default_nic}.") for key in constants):
         raise damaged_file(path, "default_nic", f"there is no table nic.{default_nic}")
+    _complete_buses(constants, path)
     return Machine(
         name=path.stem,
         title=raw["title"],
@@ -229,6 +234,14 @@ def _fits_base(fresh: Mapping[str, Constant], base: Machine, path: Path) -> None
                 raise damaged_file(path, f"{key}.unit", what)
         elif "." not in key and (near := closest(key, base.constants)) is not None:
             raise damaged_file(path, key, f"{base.name!r} has no such cost; did you mean {near!r}?")
+
+
+def _complete_buses(constants: Mapping[str, Constant], path: Path) -> None:
+    """A bus is described by its rate and by what a packet's descriptors cost on it, or not."""
+    for key in constants:
+        card, _, name = key.rpartition(".")
+        if name in _BUS and any(f"{card}.{other}" not in constants for other in _BUS):
+            raise damaged_file(path, key, f"needs all of {', '.join(_BUS)} in the table [{card}]")
 
 
 def _own_samples(fresh: Mapping[str, Constant], count: int) -> dict[str, Any]:

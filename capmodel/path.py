@@ -78,7 +78,8 @@ class Driver:
     """How the card gets the kernel's attention.
 
     `interrupt_cost` [s] is paid per interrupt; `throttle` [1/s] caps interrupts (moderation);
-    `tick` [1/s] and `budget` [packets] describe device polling.
+    `tick` [1/s] and `budget` [packets] describe device polling. `bus_rate` [1/s] is the most
+    packets that the bus between card and memory carries.
     """
 
     mode: str = "napi"
@@ -86,10 +87,11 @@ class Driver:
     throttle: Number = np.inf
     tick: Number = np.inf
     budget: Number = np.inf
+    bus_rate: Number = np.inf
 
     def __post_init__(self) -> None:
         _choose(self, "mode", DRIVER_MODES)
-        _check(self, ("throttle", "tick", "budget"), ("interrupt_cost",))
+        _check(self, ("throttle", "tick", "budget", "bus_rate"), ("interrupt_cost",))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 
 import capmodel
 from capmodel import Bursts, predict
-from capmodel.path import parts
+from capmodel.path import CapturePath, parts
+from capmodel.solvers import solve
 
 HIGH = 1.27e6
 
@@ -68,8 +70,8 @@ MODIFIED = {**BASE, "backend": "pf_packet_modified"}
     ("base", "knob", "places"),
     [
         (BASE, {"rate": 6e5}, {"arrivals.rate"}),
-        (BASE, {"size": 65}, {"kernel.cost"}),  # one byte more is copied by the tap
-        (BASE, {"size": 200}, {"kernel.cost"}),
+        (BASE, {"size": 65}, {"kernel.cost", "driver.bus_rate"}),  # the tap copies it
+        (BASE, {"size": 200}, {"kernel.cost", "driver.bus_rate"}),
         (BASE, {"application": "sink"}, {"consumer.cost"}),
         (BASE, {"application": "packzip:1"}, {"consumer.cost", "buffer.capacity"}),
         (BASE, {"work": 1e-6}, {"consumer.cost"}),
@@ -110,14 +112,23 @@ def test_every_argument_changes_what_it_should_and_nothing_else(
     assert changed(base, **knob) - possible == places
 
 
-def test_the_card_brings_its_ring_and_throttle() -> None:
+PLACES_OF_CARDS = (
+    ("kernel.ring", "ring"),
+    ("driver.throttle", "throttle"),
+    ("driver.bus_rate", "bus_rate"),
+    ("driver.bus_rate", "bus_descriptors"),
+)
+
+
+def test_the_card_brings_its_ring_throttle_and_bus() -> None:
     machine = capmodel.load_machine("braun_xeon")
+    values = machine.values()
     first, *others = machine.cards
     for card in others:
         expected = {
             place
-            for place, name in (("kernel.ring", "ring"), ("driver.throttle", "throttle"))
-            if machine.value(f"nic.{first}.{name}") != machine.value(f"nic.{card}.{name}")
+            for place, name in PLACES_OF_CARDS
+            if values.get(f"nic.{first}.{name}") != values.get(f"nic.{card}.{name}")
         }
         assert changed({**BASE, "nic": first}, nic=card) == expected
     slow = {"machine": "braun_xeon", "rate": "1Gbit/s"}
@@ -234,6 +245,31 @@ def test_a_rate_above_the_wire_warns_once_and_stays_in_the_prediction() -> None:
     assert sum("wire speed" in text for text in again.warnings) == 1
     assert prediction.warnings == again.warnings
     assert "warning: rate 2 Mpps exceeds" in str(again)
+
+
+def test_a_slow_bus_loses_what_it_cannot_carry() -> None:
+    """PCI moves 133 MB/s, and a 64-byte frame costs two descriptors of 16 bytes besides."""
+    most = 133e6 / (64 + 2 * 16)
+    with pytest.warns(UserWarning, match="^rate 1.49 Mpps exceeds what the bus of 82541PI"):
+        slow = predict(1.488e6, backend="tnapi_pf_ring", nic="82541PI")
+    quick = predict(1.488e6, backend="tnapi_pf_ring")
+    assert quick.captured > 0.999
+    assert slow.carried_rate == pytest.approx(most, rel=1e-5)
+    assert slow.drops["ring"] == pytest.approx(1.488e6 - most, rel=1e-4)
+    assert slow.bottleneck == "card"
+    assert "bus between card and memory" in slow.explain()
+    # larger frames are carried at wire speed, as the paper's cards on that bus were used for
+    assert predict("1Gbit/s", size=1500, backend="tnapi_pf_ring", nic="82541PI").captured > 0.999
+
+
+def test_only_the_closed_form_has_the_bus() -> None:
+    with pytest.raises(ValueError, match=r"no bus that loses packets"):
+        predict(1.4e6, nic="82541PI", solver="simulation", arrivals="poisson")
+    path = CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0)
+    driver = replace(path.kernel.driver, bus_rate=1.5)
+    slow = replace(path, kernel=replace(path.kernel, driver=driver))
+    with pytest.raises(ValueError, match=r"more packets than the card's bus carries"):
+        solve(slow, "exact")
 
 
 def test_wire_speed_itself_does_not_warn() -> None:

@@ -262,7 +262,11 @@ def test_the_card_and_its_driver() -> None:
     for card in xeon.cards:
         found = path(machine=xeon, nic=card)
         assert found.kernel.ring == xeon.value(f"nic.{card}.ring")
-        assert found.kernel.driver.throttle == xeon.value(f"nic.{card}.throttle")
+        assert found.kernel.driver.throttle == xeon.values().get(f"nic.{card}.throttle", np.inf)
+        a_packet = 64 + xeon.value(f"nic.{card}.bus_descriptors")
+        assert found.kernel.driver.bus_rate == xeon.value(f"nic.{card}.bus_rate") / a_packet
+    unknown = load_machine("napi2002")
+    assert path("kernel_path", machine=unknown, application="sink").kernel.driver.bus_rate == np.inf
     assert path(ring=64).kernel.ring == 64
 
 

@@ -54,6 +54,7 @@ def test_units_belong_to_what_is_measured(name: str) -> None:
         "spin_contention": {"-"}, "yield_contention": {"-"}, "cache_reach": {"B", "KiB", "MiB"},
         "leave_same": rate, "leave_split": rate, "poll_tick": rate, "poll_budget": {"packets"},
         "wire_rate": bit, "ring": {"slots"}, "throttle": rate,
+        "bus_rate": {"MB/s", "GB/s"}, "bus_descriptors": {"B"},
     }  # fmt: skip
     for key, constant in machine.constants.items():
         last = key.rsplit(".", 1)[-1]
@@ -240,6 +241,14 @@ def test_extending_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (
             'extends = "deri2004"\n' + GOOD.replace("kernel_share = ", "x = "),
             r"posterior: samples of the base and its own differ in length: \[2, ",
+        ),
+        (
+            GOOD.replace(
+                "[nic.card]\n",
+                '[nic.card]\nbus_rate = { value = 133.0, unit = "MB/s", '
+                'std = 0.0, origin = "assumed", source = "capmodel", locator = "here" }\n',
+            ),
+            "nic.card.bus_rate: needs all of bus_rate, bus_descriptors",
         ),
         (GOOD + "=", "syntax"),
     ],

@@ -32,7 +32,7 @@ SINGLE: dict[str, Any] = {"rate": 1.0, "capacity": 128, "consumer_cost": 0.7}
 
 POSITIVE = [
     (Arrivals, {"rate": 1.0}, ("rate", "duration")),
-    (Driver, {}, ("throttle", "tick", "budget")),
+    (Driver, {}, ("throttle", "tick", "budget", "bus_rate")),
     (Kernel, {"ring": 64, "cost": 1.0}, ("ring",)),
     (Buffer, {"capacity": 64}, ("capacity", "block", "blocks", "retire")),
     (Consumer, {"cost": 1.0}, ("processes",)),

@@ -175,6 +175,8 @@ def refusal(path: CapturePath) -> str | None:
     """Why a path is not simulated; None if it is."""
     if path.on_full == "block":
         return "the simulation drops at a full buffer; it has no producer that waits"
+    if np.any(np.asarray(path.arrivals.peak_rate) > path.kernel.driver.bus_rate):
+        return "the simulation has no bus that loses packets before the ring"
     whole_blocks = path.buffer.kind in ("double", "blocks")
     if whole_blocks and path.wakeup.policy in ("spin", "sleep", "yield"):
         return (

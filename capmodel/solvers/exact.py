@@ -95,6 +95,7 @@ def _not_modelled(path: CapturePath) -> str | None:
         "a signal threshold above 1": sleeps and wakeup.threshold != 1.0,
         "moderated or timed interrupts": driver.mode not in ("napi", "thread")
         and not (driver.mode == "polling" and np.isinf(driver.tick)),
+        "more packets than the card's bus carries": path.arrivals.peak_rate > driver.bus_rate,
         "a consumer without cost": not path.consumer.cost > 0.0,
         "a full buffer that drops at no cost": kernel.cost > 0.0 and not kernel.drop_cost > 0.0,
         "infinite costs": not np.isfinite(
