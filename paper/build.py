@@ -8,6 +8,7 @@ cannot be older than the package that way.
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 import textwrap
@@ -23,7 +24,7 @@ from capmodel import formulary, load_backend, load_machine, predict, sweep
 from capmodel.atomic import replacing
 from capmodel.calibration import CLAIM_SIGMA, load_problem
 from capmodel.claims import claim_margins, evaluate_claims, load_claims
-from capmodel.comparison import ComparisonRow, comparisons, main_table
+from capmodel.comparison import COVERAGE, ComparisonRow, comparisons, main_table
 from capmodel.data_files import data_folder
 from capmodel.measurements import load_data_set
 from capmodel.observe import Observer
@@ -261,6 +262,30 @@ def disagreements() -> str:
         for row in table()
         if not row.agrees
     )
+
+
+def beyond_allowed() -> float:
+    """Share of normal errors beyond what a row is allowed [-]."""
+    return math.erfc(COVERAGE / math.sqrt(2.0))
+
+
+def near_livelock() -> tuple[float, float, float]:
+    """The flood's row that does not agree: how far below livelock its load is, by what per cent
+    the law moves per per cent of the flood packet's cost, and the posterior's spread of that cost.
+    """
+    machine = load_machine("e5_1650v4_flood")
+    (flood,) = (
+        float(row.conditions["flood_rate"])
+        for row in load_data_set("xdp2018_flood").rows
+        if row.id == "flood-3p4-mpps"
+    )
+    cost = machine.value("flood_packet")
+    rates = formulary.closed_loop_rate(
+        flood, cost * np.array([0.999, 1.001]), machine.value("transaction_service"),
+        machine.value("transaction_elsewhere"),
+    )  # fmt: skip
+    slope = -float(np.diff(np.log(rates))[0]) / 0.002
+    return 1.0 - flood * cost, slope, machine.constants["flood_packet"].si_std / cost
 
 
 def _amount(value: float) -> str:
