@@ -6,10 +6,10 @@ DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv predict test test-slow bench lint format claims validate figures notebooks readme paper clean
+.PHONY: help venv predict test test-slow bench bench-peers bench-readme mutations lint format claims validate figures notebooks readme paper clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # Two stamps: the package alone is enough to predict; the tools are installed when they are needed.
 $(BIN)/python:
@@ -45,6 +45,15 @@ format: $(DEV)  ## put the code in the house style
 
 bench: $(DEV)  ## measure speed and accuracy
 	$(BIN)/python -m benchmarks
+
+bench-peers: $(DEV)  ## install what bench compares with, apart from all else
+	$(BIN)/python -m benchmarks.peers.install
+
+bench-readme: $(DEV)  ## measure, and put the tables into benchmarks/README.md
+	$(BIN)/python -m benchmarks --write
+
+mutations: $(DEV)  ## break formulas one by one and see which test notices
+	$(BIN)/python tools/mutations.py
 
 claims: $(BASE)  ## evaluate the claims of the literature
 	$(BIN)/capmodel claims
