@@ -74,6 +74,6 @@ paper: $(DEV)  ## put the numbers of model and data into the paper
 	$(BIN)/python paper/build.py
 
 clean:  ## remove what the other targets made, except committed results
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find capmodel tests benchmarks tools examples -name __pycache__ -type d -prune -exec rm -rf {} + \
 		2>/dev/null || true
