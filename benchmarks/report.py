@@ -46,7 +46,7 @@ def conditions() -> str:
         f"{platform.python_version()}, {packages}; load average {load:.1f} when it began."
     )
     if load > BUSY * cores:
-        text += " **The machine was busy: times are too long; ratios and errors hold.**"
+        text += " **The machine was busy: times are too long and ratios rough; errors hold.**"
     return text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -48,7 +47,7 @@ def speeds(repeats: int = 5) -> Mapping[str, Timing]:
     """Seconds per packet of one core, by kind of path."""
 
     def sampler(path: CapturePath) -> float:
-        return sample(lambda: simulate(path, packets=PACKETS), clock=time.process_time) / PACKETS
+        return sample(lambda: simulate(path, packets=PACKETS)) / PACKETS
 
     chosen = {name: (lambda path=path: sampler(path)) for name, path in paths().items()}
     return interleaved(chosen, repeats)

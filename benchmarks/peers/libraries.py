@@ -22,7 +22,6 @@ class Job:
     call: Callable[[], Any]
     read: Callable[[Any], list[float]]
     work: float = 1.0  # packets of a simulation: time is per packet
-    cpu: bool = False  # time of the core instead of the clock's
 
 
 Jobs = Mapping[str, Callable[..., Job]]
@@ -57,7 +56,6 @@ def capmodel() -> Jobs:
             lambda: simulate(path, packets=packets),
             lambda found: [found.mean[quantity]],
             work=packets,
-            cpu=True,
         )
 
     def simulated_single(rate: float, capacity: int, service: str) -> Job:
@@ -159,7 +157,7 @@ def ciw() -> Jobs:
             simulation.simulate_until_max_customers(customers, method="Arrive")
             return simulation
 
-        return Job(call, lambda found: [read(found.get_all_records())], work=customers, cpu=True)
+        return Job(call, lambda found: [read(found.get_all_records())], work=customers)
 
     def lost(records: Any) -> float:
         return sum(r.record_type == "rejection" for r in records) / len(records)
@@ -242,7 +240,7 @@ def most_queue() -> Jobs:
             queue.run(served)
             return queue
 
-        return Job(call, lambda found: [found.dropped / found.arrived], work=served, cpu=True)
+        return Job(call, lambda found: [found.dropped / found.arrived], work=served)
 
     return {"mm1k": mm1k, "threshold": threshold, "sleep": sleep, "simulated single": single}
 

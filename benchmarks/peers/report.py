@@ -55,8 +55,8 @@ def tables(comparison: Comparison) -> list[Table]:
     )  # fmt: skip
     rows = [_row(found) for found in comparison.outcomes()]
     notes = (
-        "Errors are relative to the exact value. Times are the best of three, taken in turn; of a "
-        "simulation they are per packet of one core's time, and its error is mostly noise, for as "
+        "Errors are relative to the exact value. Times are the best of three, taken in turn, of "
+        "one core's time. A simulation's time is per packet, and its error is mostly noise, for as "
         f"many packets as it was given ({OURS} 2,000,000, the others 20,000).",
     )
     return [libraries(comparison), Table("Side by side with the peers", columns, rows, notes)]
