@@ -21,6 +21,8 @@ from capmodel.workload import Bursts, Workload
 
 MOST_SECONDS = 60.0
 MOST_PACKETS = 50_000_000
+# packets that a socket without a ring queues at most, by the memory that the kernel lets it have
+MOST_KERNEL_QUEUE = 2**17
 PINNINGS = ("split", "same", "auto")
 
 _DEFAULT_DURATION = 0.5
@@ -188,6 +190,13 @@ class LabPoint:
     def largest_size(self) -> float:
         """Largest frame [B], checksum included."""
         return max(size for size, _ in self.sizes)
+
+    @property
+    def slots(self) -> int:
+        """Packets that a consumer's buffer holds [slots]; an upper bound where it counts bytes."""
+        if self.buffer is None or self.receiver.align == 1:
+            return MOST_KERNEL_QUEUE
+        return self.receiver.slots(self.buffer, min(size for size, _ in self.sizes))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold; :meth:`from_dict` reads them."""

@@ -39,4 +39,7 @@ def run_point(point: LabPoint, namespace: Namespace | None = None) -> LabRun:
     if namespace is None:
         with Namespace() as own:
             return run_point(point, own)
-    return LabRun(point=point, **namespace.request("run", point=point.to_dict()))
+    found = namespace.request("run", point=point.to_dict())
+    found["consumers"] = tuple(ConsumerCounts(**counts) for counts in found["consumers"])
+    found["cpu"] = {int(core): kinds for core, kinds in found["cpu"].items()}
+    return LabRun(point=point, **found)

@@ -1,0 +1,124 @@
+"""Enters a network namespace, then becomes what runs inside; a script that needs Python alone.
+
+It runs before any library is loaded, because a process with threads cannot make a user namespace.
+Reads one JSON object from its first argument; whatever it cannot do it says on standard output as
+one line of JSON, which is where the caller reads the first answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+# linux/sched.h, linux/mount.h, linux/prctl.h
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
+MS_REC_PRIVATE = 0x4000 | 0x40000
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _unshare(flags: int) -> None:
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the thread that started it ends.
+
+    Parameters
+    ----------
+    parent : int
+        The process that started it, in case that has ended already.
+    """
+    _checked(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _own_system_files() -> bool:
+    """Mount the new namespace's own /sys, where that is allowed."""
+    try:
+        _checked(_libc.mount(b"none", b"/", None, MS_REC_PRIVATE, None), "mount")
+        _checked(_libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None), "mount")
+    except OSError:
+        return False
+    return True
+
+
+def make() -> dict[str, Any]:
+    """Leave the host's network for a new one.
+
+    Returns
+    -------
+    dict
+        ``privileged``: whether without a user namespace; ``system_files``: whether /sys is its own.
+    """
+    host = os.readlink("/proc/self/ns/net")
+    privileged = True
+    try:
+        _unshare(CLONE_NEWNET | CLONE_NEWNS)
+    except PermissionError:
+        privileged = False
+        user, group = os.geteuid(), os.getegid()
+        _unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"0 {user} 1")
+        _write("/proc/self/gid_map", f"0 {group} 1")
+    return {"host": host, "privileged": privileged, "system_files": _own_system_files()}
+
+
+def join(pid: int, privileged: bool) -> None:
+    """Enter the namespaces of another process.
+
+    Parameters
+    ----------
+    pid : int
+        The process.
+    privileged : bool
+        Whether it has no user namespace of its own.
+    """
+    kinds = ([] if privileged else ["user"]) + ["net", "mnt"]
+    folders = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in kinds]
+    here = os.getcwd()
+    for descriptor in folders:
+        _checked(_libc.setns(descriptor, 0), "setns")
+        os.close(descriptor)
+    os.chdir(here)  # a mount namespace is entered at its root
+
+
+def _main() -> NoReturn:
+    order = json.loads(sys.argv[1])
+    try:
+        if order["action"] == "make":
+            found = make()
+            end_with_parent(order["parent"])
+            os.execv(sys.executable, [*order["command"], json.dumps(found)])
+        join(order["pid"], order["privileged"])
+        end_with_parent(order["parent"])
+        os.execvp(order["command"][0], order["command"])
+    except OSError as error:
+        if order["action"] == "make":
+            print(json.dumps({"refused": error.strerror or str(error), "errno": error.errno}))
+        else:
+            print(f"{order['command'][0]}: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        os._exit(127)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,187 @@
+"""The consumers' loops, compiled: take a packet, work on it, wait for the next."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from capmodel.lab.board import (
+    BYTES,
+    DELIVERED,
+    INTERRUPTED,
+    POLLS,
+    STOP,
+    WORK_TIME,
+    YIELDS,
+)
+from capmodel.lab.machine_code import (
+    MSG_DONTWAIT,
+    c_nanosleep,
+    c_poll,
+    c_recv,
+    c_sched_yield,
+    call_deflate,
+    clock,
+    load8,
+    load16,
+    load32,
+    load64,
+    store32,
+    store64,
+)
+from capmodel.simulation.compiled import compiled
+
+Words = npt.NDArray[np.int64]
+
+# how a consumer waits
+POLL, BUSY, SLEEP, YIELD, READ = range(5)
+WAITS = {"poll": POLL, "busy": BUSY, "sleep": SLEEP, "yield": YIELD, "read": READ}
+
+# linux/if_packet.h: status that hands a slot or block to the user; places in its structures
+_USER = 1
+_BLOCK_STATUS, _BLOCK_PACKETS, _BLOCK_FIRST = 8, 12, 16
+_V3_SNAPLEN, _V3_MAC = 12, 24
+
+# zlib.h, struct z_stream on 64-bit systems
+_NEXT_IN, _AVAIL_IN, _NEXT_OUT, _AVAIL_OUT = 0, 8, 24, 32
+
+
+class Waiting(NamedTuple):
+    """How to wait: kind, address of a pollfd, address of a timespec, calls of sched_yield()."""
+
+    kind: int
+    poll: int
+    sleep: int
+    yields: int
+
+
+class Work(NamedTuple):
+    """Work per packet: times [ns] per packet and per byte; or deflate(), its stream and output."""
+
+    packet: float
+    byte: float
+    deflate: int
+    stream: int
+    room: int
+    size: int
+    scratch: int
+
+
+@compiled
+def work_on(work: Work, data: int, length: int, out: Words) -> None:
+    """Do a packet's work: look at it, then compute for so long, or compress it."""
+    out[BYTES] += length
+    if work.deflate != 0:
+        begun = clock(work.scratch)
+        store64(work.stream + _NEXT_IN, np.uint64(data))
+        store32(work.stream + _AVAIL_IN, np.uint32(length))
+        while load32(work.stream + _AVAIL_IN) != 0:
+            # what comes out is dropped, as by a writer to /dev/null
+            store64(work.stream + _NEXT_OUT, np.uint64(work.room))
+            store32(work.stream + _AVAIL_OUT, np.uint32(work.size))
+            if call_deflate(work.deflate, work.stream, 0) != 0:
+                break
+        out[WORK_TIME] += clock(work.scratch) - begun
+        return
+    out[BYTES] += load8(data) & 0  # touch it
+    if work.packet > 0.0 or work.byte > 0.0:
+        begun = clock(work.scratch)
+        end = begun + work.packet + work.byte * length
+        now = begun
+        while now < end:
+            now = clock(work.scratch)
+        out[WORK_TIME] += now - begun
+
+
+@compiled
+def pause(waiting: Waiting, address: int, out: Words) -> None:
+    """Wait once; `address` is a word whose lowest bit says that something came."""
+    if waiting.kind == BUSY:
+        return
+    if waiting.kind == SLEEP:
+        out[POLLS] += 1
+        c_nanosleep(waiting.sleep, 0)
+        return
+    for _ in range(waiting.yields):
+        out[YIELDS] += 1
+        c_sched_yield()
+        if load32(address) & _USER:
+            return
+    if c_poll(waiting.poll, 1, -1) < 0:
+        out[INTERRUPTED] += 1
+    else:
+        out[POLLS] += 1
+
+
+@compiled
+def consume_slots(
+    base: int, slots: int, slot: int, status: int, length: int, mac: int, at: int,
+    waiting: Waiting, work: Work, control: Words, out: Words,
+) -> int:  # fmt: skip
+    """Read a ring of slots until it is empty and the run is over; returns the slot reached.
+
+    `status`, `length` and `mac` are places in a slot's header; `at` is the first slot to read.
+    """
+    stop = control.ctypes.data + 8 * STOP
+    while True:
+        place = base + at * slot
+        if load32(place + status) & _USER:
+            work_on(work, place + load16(place + mac), load32(place + length), out)
+            store32(place + status, np.uint32(0))
+            out[DELIVERED] += 1
+            at = at + 1 if at + 1 < slots else 0
+        elif load64(stop) != 0:
+            return at
+        else:
+            pause(waiting, place + status, out)
+
+
+@compiled
+def consume_blocks(
+    base: int, blocks: int, block: int, at: int,
+    waiting: Waiting, work: Work, control: Words, out: Words,
+) -> int:  # fmt: skip
+    """Read a ring of blocks until it is empty and the run is over; returns the block reached."""
+    stop = control.ctypes.data + 8 * STOP
+    while True:
+        place = base + at * block
+        if load32(place + _BLOCK_STATUS) & _USER:
+            packet = place + load32(place + _BLOCK_FIRST)
+            for _ in range(load32(place + _BLOCK_PACKETS)):
+                data = packet + load16(packet + _V3_MAC)
+                work_on(work, data, load32(packet + _V3_SNAPLEN), out)
+                out[DELIVERED] += 1
+                packet += load32(packet)
+            store32(place + _BLOCK_STATUS, np.uint32(0))
+            at = at + 1 if at + 1 < blocks else 0
+        elif load64(stop) != 0:
+            return at
+        else:
+            pause(waiting, place + _BLOCK_STATUS, out)
+
+
+@compiled
+def consume_copies(
+    descriptor: int, room: int, size: int,
+    waiting: Waiting, work: Work, control: Words, out: Words,
+) -> int:  # fmt: skip
+    """Read a socket with a copying call per packet until it is empty and the run is over."""
+    stop = control.ctypes.data + 8 * STOP
+    never = np.zeros(1, dtype=np.int64)
+    flags = 0 if waiting.kind == READ else MSG_DONTWAIT
+    while True:
+        over = load64(stop) != 0
+        if waiting.kind == READ:
+            out[POLLS] += 1
+        got = c_recv(descriptor, room, size, MSG_DONTWAIT if over else flags)
+        if got >= 0:
+            work_on(work, room, got, out)
+            out[DELIVERED] += 1
+        elif over:
+            return 0
+        elif waiting.kind == READ:
+            out[INTERRUPTED] += 1
+        else:
+            pause(waiting, never.ctypes.data, out)
