@@ -80,6 +80,7 @@ class Namespace:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            start_new_session=True,  # an interrupt from the keyboard is for this process to handle
             env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"),
                  "PYTHONPATH": os.pathsep.join(places)},
         )  # fmt: skip

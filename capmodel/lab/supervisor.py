@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from capmodel.lab import board as places
 from capmodel.lab._enter import end_with_parent
 from capmodel.lab.board import Board
-from capmodel.lab.cores import Placement, Times, core_times, difference, place
+from capmodel.lab.cores import Placement, Times, core_times, difference, favour, place
 from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import MOST_SECONDS, LabPoint
@@ -57,18 +57,25 @@ class Crew:
     board: Board
     children: list[_Child] = field(default_factory=list)
 
-    def start(self, name: str, row: int, core: int | None, body: Callable[[], None]) -> _Child:
+    def start(
+        self, name: str, row: int, core: int | None, favoured: bool, body: Callable[[], None]
+    ) -> _Child:
         """Fork a process that does one thing and ends."""
         supervisor = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._live(supervisor, row, core, body)
+            self._live(supervisor, row, core, favoured, body)
         child = _Child(name, row, pid, os.pidfd_open(pid))
         self.children.append(child)
         return child
 
     def _live(
-        self, supervisor: int, row: int, core: int | None, body: Callable[[], None]
+        self,
+        supervisor: int,
+        row: int,
+        core: int | None,
+        favoured: bool,
+        body: Callable[[], None],
     ) -> NoReturn:
         status = 1
         try:
@@ -76,6 +83,8 @@ class Crew:
             os.close(0)
             if core is not None:
                 os.sched_setaffinity(0, {core})
+            if favoured:
+                favour()
             body()
             status = 0
         except BaseException as error:
@@ -188,7 +197,7 @@ def run(point: LabPoint, links: Links) -> dict[str, Any]:
     try:
         for number in range(point.consumers):
             crew.start(
-                "receiver", 2 + number, placement.consumers,
+                "receiver", 2 + number, placement.consumers, placement.favoured,
                 partial(consumer.consume, point, links.receiver, board, number),
             )  # fmt: skip
         ready = [board.consumer(number) for number in range(point.consumers)]
@@ -197,8 +206,9 @@ def run(point: LabPoint, links: Links) -> dict[str, Any]:
         )
         times = core_times(placement.watched)
         sending = crew.start(
-            "sender", 1, placement.sender, partial(sender.send, point, links, board, MOST_SECONDS)
-        )
+            "sender", 1, placement.sender, True,
+            partial(sender.send, point, links, board, MOST_SECONDS),
+        )  # fmt: skip
         crew.wait(sending.ended, time.monotonic() + MOST_SECONDS + _START)
         lost = _lost(board, links.counts().dropped - before.dropped)
         _drain(point, crew, board, lost)
