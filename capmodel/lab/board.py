@@ -22,7 +22,7 @@ STOP, ABORT, EXPECTED = 0, 8, 16
 
 # words of a consumer's row; READY first, the rest counters
 (READY, DELIVERED, POLLS, INTERRUPTED, YIELDS, WORK_TIME, BYTES, BUFFER_DROPS, WAKES, USER, SYSTEM,
- WAITED) = range(12)  # fmt: skip
+ WAITED, VALUE) = range(13)  # fmt: skip
 
 
 class Board:

@@ -13,6 +13,7 @@ import numpy as np
 
 from capmodel.lab.board import (
     BUFFER_DROPS,
+    BYTES,
     DELIVERED,
     EXPECTED,
     INTERRUPTED,
@@ -22,10 +23,11 @@ from capmodel.lab.board import (
     USER,
     WAITED,
     WAKES,
+    WORK_TIME,
     Board,
     Counters,
 )
-from capmodel.lab.consumer_loops import WAITS, Waiting, Work
+from capmodel.lab.consumer_loops import WAITS, Waiting, Work, turn_time
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint
 from capmodel.lab.sockets import OPENERS, Opened, pollfd, timespec
@@ -38,6 +40,9 @@ _LOOK_AGAIN = 0.002
 _DEFLATED, _GZIP, _MEMORY, _STRATEGY = 8, 31, 8, 0
 _STREAM_SIZE = 112
 _ZLIB = "libz.so.1"
+
+# turns that are timed at once, and how often: some milliseconds in all
+_TURNS, _ROUNDS = 10_000, 200
 
 
 def waited() -> int:
@@ -64,6 +69,7 @@ class Task:
         self._stream, self._room = np.zeros(_STREAM_SIZE, np.uint8), np.zeros(2**16, np.uint8)
         self._poll: Any = None
         self._deflate = 0
+        self.turn_time = self._measured()
         if point.zlib_level is not None:
             self._deflate = self._open_stream(point.zlib_level)
 
@@ -82,13 +88,24 @@ class Task:
             raise LabError(f"zlib refuses level {level} (status {status})")
         return ctypes.cast(zlib.deflate, ctypes.c_void_p).value or 0
 
+    def _measured(self) -> float:
+        """Time of a turn of the loop that stands for work [s], on this core and now."""
+        out = np.zeros(64, dtype=np.int64)
+        return turn_time(_TURNS, _ROUNDS, self._scratch.ctypes.data, out) * 1e-9
+
+    def time_of_turns(self, packets: int, captured: int) -> float:
+        """Time [s] that the work of packets with so many bytes took, as the core runs now."""
+        each = 0.5 * (self.turn_time + self._measured())
+        return (self.work.packet * packets + self.work.byte * captured) * each
+
     @property
     def work(self) -> Work:
         """Work per packet, for compiled loops."""
         point = self._point
         return Work(
-            point.work[0] * 1e9, point.work[1] * 1e9, self._deflate, self._stream.ctypes.data,
-            self._room.ctypes.data, self._room.size, self._scratch.ctypes.data,
+            point.work[0] / self.turn_time, point.work[1] / self.turn_time,
+            self._deflate, self._stream.ctypes.data, self._room.ctypes.data, self._room.size,
+            self._scratch.ctypes.data,
         )  # fmt: skip
 
     def waiting(self, opened: Opened) -> Waiting:
@@ -154,6 +171,8 @@ def consume(point: LabPoint, interface: int, board: Board, number: int) -> None:
         out[USER] = round((after.ru_utime - before.ru_utime) * 1e9)
         out[SYSTEM] = round((after.ru_stime - before.ru_stime) * 1e9)
         out[WAITED] = waited() - waited_before
+        if point.zlib_level is None:
+            out[WORK_TIME] = round(task.time_of_turns(int(out[DELIVERED]), int(out[BYTES])) * 1e9)
         _finish(opened, waiting, task.work, control, out, _GRACE + 2.0 * (point.timeout or 0.0))
 
 

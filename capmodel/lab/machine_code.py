@@ -16,14 +16,14 @@ EINTR, EAGAIN, ENOBUFS = 4, 11, 105
 MSG_DONTWAIT = 0x40
 
 _int, _address, _long = types.int32, types.uintp, types.int64
-_clock_gettime = types.ExternalFunction("clock_gettime", _int(_int, _address))
-_errno_location = types.ExternalFunction("__errno_location", _address())
-c_poll = types.ExternalFunction("poll", _int(_address, _long, _int))
-c_send = types.ExternalFunction("send", _long(_int, _address, _long, _int))
-c_sendmmsg = types.ExternalFunction("sendmmsg", _int(_int, _address, types.uint32, _int))
-c_recv = types.ExternalFunction("recv", _long(_int, _address, _long, _int))
-c_nanosleep = types.ExternalFunction("nanosleep", _int(_address, _address))
-c_sched_yield = types.ExternalFunction("sched_yield", _int())
+_clock_gettime: Any = types.ExternalFunction("clock_gettime", _int(_int, _address))
+_errno_location: Any = types.ExternalFunction("__errno_location", _address())
+c_poll: Any = types.ExternalFunction("poll", _int(_address, _long, _int))
+c_send: Any = types.ExternalFunction("send", _long(_int, _address, _long, _int))
+c_sendmmsg: Any = types.ExternalFunction("sendmmsg", _int(_int, _address, types.uint32, _int))
+c_recv: Any = types.ExternalFunction("recv", _long(_int, _address, _long, _int))
+c_nanosleep: Any = types.ExternalFunction("nanosleep", _int(_address, _address))
+c_sched_yield: Any = types.ExternalFunction("sched_yield", _int())
 
 
 def _loads(bits: int, name: str) -> Any:

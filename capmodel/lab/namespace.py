@@ -68,7 +68,7 @@ class Namespace:
 
     def __enter__(self) -> Self:
         check_installed()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self._errors = tempfile.TemporaryFile()
         order = {
             "action": "make",
             "parent": os.getpid(),

@@ -53,7 +53,7 @@ class ConsumerCounts:
     work_time : float or None
         Time in its own work per packet [s].
     user, system : float
-        CPU time of the consumer [s] by mode. The kernel apportions it by sampling; the sum is exact.
+        CPU time of the consumer [s] by mode: the kernel samples the shares, the sum is exact.
     waited : float
         Time [s] that it was ready to run while another process had the core.
     """

@@ -220,7 +220,7 @@ class LabPoint:
             As for the class.
         """
         given = dict(values)
-        given["size"] = {size: share for size, share in given["size"]}
+        given["size"] = dict(given["size"])
         if given["buffer"] is not None:
             given["buffer"] = BufferSize(*given["buffer"])
         return cls(**given)
@@ -364,7 +364,7 @@ def _memory(point: LabPoint, receiver: Receiver) -> dict[str, Any]:
             if getattr(point, name) is not None:
                 raise ValueError(f"{name} does not apply to app, which sets its own")
         return {}
-    given = receiver.buffer if point.buffer is None else point.buffer
+    given: Any = receiver.buffer if point.buffer is None else point.buffer
     buffer = None if given is None else parse_buffer(given)
     if buffer is not None and buffer.unit not in receiver.units:
         raise ValueError(
@@ -379,7 +379,7 @@ def _memory(point: LabPoint, receiver: Receiver) -> dict[str, Any]:
         if not receiver.blocks and value is not None:
             raise ValueError(f"{name} does not apply to backend {point.backend!r}")
     if receiver.blocks:
-        block = receiver.block_size if point.block_size is None else point.block_size
+        block: Any = receiver.block_size if point.block_size is None else point.block_size
         size = parse_buffer(f"{block} B" if isinstance(block, (int, float)) else block,
                             name="block_size").amount  # fmt: skip
         pages = size / 4096
@@ -387,7 +387,7 @@ def _memory(point: LabPoint, receiver: Receiver) -> dict[str, Any]:
             raise ValueError(
                 f"block_size must be 4 KiB times a power of two, up to 4 MiB, got {block!r}"
             )
-        timeout = receiver.timeout if point.timeout is None else point.timeout
+        timeout: Any = receiver.timeout if point.timeout is None else point.timeout
         seconds = parse_duration(timeout, name="timeout")
         if not 1e-3 <= seconds <= 10.0:
             raise ValueError(

@@ -6,7 +6,7 @@ import ctypes
 import os
 import socket
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,81 +51,120 @@ from capmodel.workload import Workload
 SOL_PACKET = 263
 PACKET_QDISC_BYPASS = 20
 # arrivals drawn at a time: few, so that drawing them does not hold up the sender
-_DRAWN = 64
+_DRAWN_AT_ONCE = 64
 _SIZES = 4096
+# words of the sender's state: arrivals used of those drawn, first place and places taken of the
+# ring, whether the traffic has ended
+_DRAWN, _HEAD, _WAITING, _ENDED = range(4)
+
+Words = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Played(NamedTuple):
+    """What is played, and to which end: packets, seconds, and a cap [ns] on the real time."""
+
+    source: Source
+    trace: npt.NDArray[np.float64]
+    lengths: npt.NDArray[np.int64]
+    most: int
+    until: float
+    cap: int
+
+
+class Outlet(NamedTuple):
+    """Where it is sent: socket, packets per call, address of the frame, headers for batches."""
+
+    descriptor: int
+    batch: int
+    frame: int
+    messages: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.int64]
+
+
+@compiled
+def _arrive(
+    rng: np.random.Generator, played: Played, seconds: float, clock_state: Floats, times: Floats,
+    state: Words, queue: Words, out: Words,
+) -> None:  # fmt: skip
+    """Take what has arrived by now into the virtual receive ring, as far as there is room."""
+    ring = queue.size
+    while state[_ENDED] == 0:
+        if state[_DRAWN] == times.size:
+            refill(rng, played.source, clock_state, played.trace, times)
+            state[_DRAWN] = 0
+        due = times[state[_DRAWN]]
+        if out[OFFERED] == played.most or due > played.until or due == np.inf:
+            state[_ENDED] = 1
+        elif due > seconds:
+            break
+        else:
+            state[_DRAWN] += 1
+            if state[_WAITING] < ring:
+                length = played.lengths[out[OFFERED] % played.lengths.size]
+                queue[(state[_HEAD] + state[_WAITING]) % ring] = length
+                state[_WAITING] += 1
+            else:
+                out[RING_DROPS] += 1
+            out[OFFERED] += 1
+
+
+@compiled
+def _hand_over(outlet: Outlet, state: Words, queue: Words, out: Words) -> int:
+    """Hand a packet, or a batch, to the kernel; returns how many left the ring, or -1."""
+    head, ring = state[_HEAD], queue.size
+    out[SEND_CALLS] += 1
+    if outlet.batch == 1:
+        done = 1 if c_send(outlet.descriptor, outlet.frame, queue[head], 0) >= 0 else -1
+    else:
+        count = min(outlet.batch, state[_WAITING])
+        for i in range(count):
+            outlet.vectors[2 * i + 1] = queue[(head + i) % ring]
+        done = int(c_sendmmsg(outlet.descriptor, outlet.messages.ctypes.data, count, 0))
+    if done >= 0:
+        out[SENT] += done
+        return done
+    problem = last_error()
+    if problem == ENOBUFS:  # the kernel had no room: this packet is lost
+        out[REFUSED] += 1
+        return 1
+    if problem in (EAGAIN, EINTR):
+        return 0
+    out[FAILURE] = problem
+    return -1
 
 
 @compiled
 def play(
-    descriptor: int, batch: int, ring: int, most: int, until: float, cap: int,
-    rng: np.random.Generator, source: Source, trace: npt.NDArray[np.float64],
-    lengths: npt.NDArray[np.int64], frame: int, messages: npt.NDArray[np.int64],
-    vectors: npt.NDArray[np.int64], control: npt.NDArray[np.int64], out: npt.NDArray[np.int64],
+    rng: np.random.Generator, played: Played, outlet: Outlet, queue: Words, control: Words,
+    out: Words,
 ) -> None:  # fmt: skip
-    """Send what arrives; see :func:`send`, which documents and prepares the arguments."""
+    """Send what arrives until all has been sent; `queue` is the virtual receive ring."""
     scratch = np.zeros(2, dtype=np.int64)
     place = scratch.ctypes.data
     abort = control.ctypes.data + 8 * ABORT
-    queue = np.zeros(ring, dtype=np.int64)
-    head, waiting = 0, 0
-    times = np.empty(_DRAWN, dtype=np.float64)
-    state = np.zeros(4, dtype=np.float64)
-    begin(rng, source, state)
-    drawn = times.size
-    offered, ended = 0, False
+    times = np.empty(_DRAWN_AT_ONCE, dtype=np.float64)
+    clock_state = np.zeros(4, dtype=np.float64)
+    state = np.zeros(4, dtype=np.int64)
+    begin(rng, played.source, clock_state)
+    state[_DRAWN] = times.size
     start = clock(place)
     last = now = start
-    while not ended or waiting > 0:
-        if now - last > out[LATE]:
-            out[LATE] = now - last
+    while state[_ENDED] == 0 or state[_WAITING] > 0:
+        out[LATE] = max(out[LATE], now - last)
         last = now
-        seconds = (now - start) * 1e-9
-        while not ended:
-            if drawn == times.size:
-                refill(rng, source, state, trace, times)
-                drawn = 0
-            due = times[drawn]
-            if offered == most or due > until or due == np.inf:
-                ended = True
-            elif due > seconds:
-                break
-            else:
-                drawn += 1
-                if waiting < ring:
-                    queue[(head + waiting) % ring] = lengths[offered % lengths.size]
-                    waiting += 1
-                else:
-                    out[RING_DROPS] += 1
-                offered += 1
-        out[OFFERED] = offered
-        if load64(abort) != 0 or now - start > cap:
+        _arrive(rng, played, (now - start) * 1e-9, clock_state, times, state, queue, out)
+        if load64(abort) != 0 or now - start > played.cap:
             out[FAILURE] = -1
             break
-        if waiting == 0:
+        if state[_WAITING] == 0:
             now = clock(place)
             continue
-        if batch == 1:
-            done = 1 if c_send(descriptor, frame, queue[head], 0) >= 0 else -1
-        else:
-            count = min(batch, waiting)
-            for i in range(count):
-                vectors[2 * i + 1] = queue[(head + i) % ring]
-            done = c_sendmmsg(descriptor, messages.ctypes.data, count, 0)
-        out[SEND_CALLS] += 1
+        done = _hand_over(outlet, state, queue, out)
         if done < 0:
-            problem = last_error()
-            if problem == ENOBUFS:
-                out[REFUSED] += 1
-                done = 1
-            elif problem in (EAGAIN, EINTR):
-                done = 0
-            else:
-                out[FAILURE] = problem
-                break
-        else:
-            out[SENT] += done
-        head = (head + done) % ring
-        waiting -= done
+            break
+        state[_HEAD] = (state[_HEAD] + done) % queue.size
+        state[_WAITING] -= done
         before = now
         now = clock(place)
         out[SEND_TIME] += now - before
@@ -183,12 +222,11 @@ def _play(point: LabPoint, descriptor: int, most: int, board: Board, most_second
     lengths = _lengths(point, sizes, rng)
     frame = _frame(int(lengths.max()))
     messages, vectors = _messages(point.batch, frame.ctypes.data)
-    play(
-        descriptor, point.batch, point.ring, most,
-        np.inf if point.duration is None else point.duration, int(most_seconds * 1e9),
-        rng, source, trace, lengths, frame.ctypes.data, messages, vectors,
-        board.control, board.sender,
-    )  # fmt: skip
+    until = np.inf if point.duration is None else point.duration
+    played = Played(source, trace, lengths, most, until, int(most_seconds * 1e9))
+    outlet = Outlet(descriptor, point.batch, frame.ctypes.data, messages, vectors)
+    queue = np.zeros(point.ring, dtype=np.int64)
+    play(rng, played, outlet, queue, board.control, board.sender)
 
 
 def open_socket(links: Links, index: int) -> socket.socket:
@@ -295,8 +333,9 @@ def _messages(batch: int, frame: int) -> tuple[npt.NDArray[np.int64], npt.NDArra
     vectors = np.zeros(2 * batch, dtype=np.int64)
     vectors[::2] = frame
     messages = np.zeros(batch * ctypes.sizeof(_Message) // 8, dtype=np.int64)
+    memory: Any = messages
     for number in range(batch):
-        message = _Message.from_buffer(messages, number * ctypes.sizeof(_Message))
+        message = _Message.from_buffer(memory, number * ctypes.sizeof(_Message))
         message.iov = vectors.ctypes.data + 16 * number
         message.iovlen = 1
     return messages, vectors

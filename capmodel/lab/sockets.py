@@ -135,6 +135,7 @@ class Slots(_Socket):
         self._bind(interface)
 
     def consume(self, waiting: Waiting, work: Work, control: Counters, out: Counters) -> None:
+        """As in :class:`Opened`."""
         self._at = consume_slots(
             self._base, self._count, self._slot, *self._places, self._at,
             waiting, work, control, out,
@@ -165,6 +166,7 @@ class Blocks(_Socket):
         self._bind(interface)
 
     def consume(self, waiting: Waiting, work: Work, control: Counters, out: Counters) -> None:
+        """As in :class:`Opened`."""
         self._at = consume_blocks(
             self._base, self._count, self._block, self._at, waiting, work, control, out
         )
@@ -194,6 +196,7 @@ class Copies(_Socket):
             )
 
     def consume(self, waiting: Waiting, work: Work, control: Counters, out: Counters) -> None:
+        """As in :class:`Opened`."""
         consume_copies(
             self.descriptor, self._room.ctypes.data, self._room.size, waiting, work, control, out
         )
@@ -283,6 +286,3 @@ def pollfd(descriptor: int) -> Any:
     """
     content = struct.pack("ihh", descriptor, 0x0001 | 0x0008, 0)  # POLLIN | POLLERR
     return np.frombuffer(content, dtype=np.uint8).copy()
-
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -101,8 +102,11 @@ class Crew:
             If a process ends badly, is halted, or the time is over.
         """
         with _ChildSignals() as signals:
-            while not done():
+            while True:
+                finished = done()
                 self._check()
+                if finished:
+                    return
                 left = end - time.monotonic()
                 if left <= 0.0:
                     raise LabError(f"the run hangs: {self._busy()} did not finish in time")
@@ -157,10 +161,8 @@ class _ChildSignals:
         for descriptor in (*handles, self._read):
             poller.register(descriptor, select.POLLIN)
         poller.poll(1e3 * seconds)
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._read, 4096)
-        except BlockingIOError:
-            pass
 
 
 def run(point: LabPoint, links: Links) -> dict[str, Any]:
@@ -188,11 +190,9 @@ def run(point: LabPoint, links: Links) -> dict[str, Any]:
     placement = place(point)
     links.set_largest_frame(point.largest_size)
     links.steer(placement.softirq)
-    sender.warm(point)
-    consumer.warm(point, links.receiver)
+    _warm(point, links)
     board = Board(point.consumers)
     crew = Crew(board)
-    gc.collect()  # not in the processes to come
     before = links.counts()
     try:
         for number in range(point.consumers):
@@ -220,6 +220,22 @@ def run(point: LabPoint, links: Links) -> dict[str, Any]:
     return _added_up(point, board, placement, lost, spent)
 
 
+_warmed: set[tuple[str, bool]] = set()
+
+
+def _warm(point: LabPoint, links: Links) -> None:
+    """Have the loops compiled before processes are forked, once for each kind."""
+    from capmodel.lab import consumer, sender
+
+    if (point.backend, point.zlib_level is None) in _warmed:
+        return
+    sender.warm(point)
+    consumer.warm(point, links.receiver)
+    _warmed.add((point.backend, point.zlib_level is None))
+    gc.collect()
+    gc.freeze()  # collecting in the processes to come would copy what they share
+
+
 def _lost(board: Board, dropped: int) -> int:
     """Packets lost on the way: kernels differ in whether the sending call says so too."""
     return max(int(board.sender[places.REFUSED]), dropped)
@@ -227,9 +243,7 @@ def _lost(board: Board, dropped: int) -> int:
 
 def _drain(point: LabPoint, crew: Crew, board: Board, lost: int) -> None:
     """Tell the consumers that nothing more will come, and wait until they have read the rest."""
-    board.control[places.EXPECTED] = (
-        board.sender[places.SENT] + board.sender[places.REFUSED] - lost
-    )
+    board.control[places.EXPECTED] = board.sender[places.SENT] + board.sender[places.REFUSED] - lost
     board.control[places.STOP] = 1
 
     def all_ended() -> bool:

@@ -15,7 +15,7 @@ from capmodel.quantities import LARGEST_FRAME, LARGEST_JUMBO, SMALLEST_FRAME
 def read_trace(
     path: Path, rate: float | None = None, *, jumbo: bool = False
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
-    """Arrival times of a recorded trace, from the first packet on.
+    r"""Arrival times of a recorded trace, from the first packet on.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def read_trace(
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "trace.csv"
-    >>> _ = path.write_text("10.0,64\\n10.5,128\\n11.0,64\\n")
+    >>> _ = path.write_text("10.0,64\n10.5,128\n11.0,64\n")
     >>> times, sizes = read_trace(path)
     >>> times.tolist(), sizes.tolist()
     ([0.0, 0.5, 1.0], [64.0, 128.0, 64.0])
