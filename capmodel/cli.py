@@ -225,6 +225,15 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="show this one in full")
 
 
+def _add_lab(parser: argparse.ArgumentParser) -> None:
+    import_module("capmodel.lab.cli").add(parser)
+
+
+def _lab(options: argparse.Namespace) -> int:
+    status: int = import_module("capmodel.lab.cli").run(options)
+    return status
+
+
 @dataclass(frozen=True)
 class _Command:
     help: str
@@ -256,6 +265,9 @@ COMMANDS: dict[str, _Command] = {
     "calibrate": _Command("fit a machine's costs to evidence", _add_calibrate, _calibrate, (
         "capmodel calibrate braun2010 --seed 1 --out fitted",
         "capmodel calibrate braun2010 --recorded",
+    )),
+    "lab": _Command("measure captures on this machine's own kernel", _add_lab, _lab, (
+        "capmodel lab paradox", "capmodel lab run --rate 300kpps --work 1us",
     )),
     "backends": _Command("list the mechanisms", _add_name, _backends, (
         "capmodel backends", "capmodel backends pf_ring",

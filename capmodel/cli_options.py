@@ -182,6 +182,34 @@ def series(name: str, text: str) -> Any:
     return values[0] if len(parts) == 1 and len(values) == 1 else values
 
 
+def single(name: str, text: Any) -> Any:
+    """One value as written on the command line.
+
+    Parameters
+    ----------
+    name : str
+        The argument of `predict`.
+    text : object
+        What was written; other than text is returned as it is.
+
+    Returns
+    -------
+    object
+        A value as `predict` takes it: mixtures of sizes and parts of work are taken apart.
+
+    Raises
+    ------
+    ValueError
+        If a mixture cannot be read.
+
+    Examples
+    --------
+    >>> single("size", "64=0.6+1518=0.4"), single("work", "200ns+5ns")
+    ({'64': 0.6, '1518': 0.4}, ('200ns', '5ns'))
+    """
+    return _SINGLE.get(name, str)(text) if isinstance(text, str) else text
+
+
 def _names() -> list[str]:
     return [option.name for options in GROUPS.values() for option in options]
 

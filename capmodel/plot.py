@@ -340,6 +340,37 @@ def plot_pinning(
     return ax
 
 
+def panels(count: int, height: float = 2.4) -> tuple[Figure, tuple[Axes, ...]]:
+    """Axes one under the other, with one horizontal axis.
+
+    Parameters
+    ----------
+    count : int
+        How many, at least 2.
+    height : float
+        Of each [in].
+
+    Returns
+    -------
+    Figure
+        The figure.
+    tuple of Axes
+        From the top.
+
+    Examples
+    --------
+    >>> figure, axes = panels(2)
+    >>> len(axes)
+    2
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        count, sharex=True, figsize=(6.4, count * height), layout="constrained"
+    )
+    return figure, tuple(_axes(ax) for ax in axes)
+
+
 def save(fig: Figure | Axes, path: str | Path, *, dpi: float = 200.0) -> None:
     """Write a figure to a file that is either whole or as it was before.
 

@@ -38,7 +38,7 @@ class Board:
         rows = 2 + consumers
         self._memory = mmap.mmap(-1, rows * (8 * _WORDS + _TEXT))
         self._words = np.frombuffer(self._memory, dtype=np.int64, count=rows * _WORDS)
-        self._rows = self._words.reshape(rows, _WORDS)
+        self._rows: list[Counters] = list(self._words.reshape(rows, _WORDS))
         self._texts = 8 * rows * _WORDS
 
     @property

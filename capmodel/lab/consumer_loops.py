@@ -81,7 +81,11 @@ def turn(turns: int, value: int) -> int:
     none of its work.
     """
     for _ in range(turns):
-        value = value * 6364136223846793005 + 1442695040888963407  # Knuth's MMIX generator
+        # Marsaglia's xorshift: no compiler folds several turns into one, as it would sums and
+        # products
+        value ^= value << 13
+        value ^= value >> 7
+        value ^= value << 17
     return value
 
 

@@ -60,8 +60,7 @@ load8, load16, load32, load64 = (_loads(bits, f"load{bits}") for bits in (8, 16,
 store32, store64 = (_stores(bits, f"store{bits}") for bits in (32, 64))
 
 
-@intrinsic
-def call_deflate(typingctx: Any, function: Any, stream: Any, flush: Any) -> Any:
+def _call_deflate(typingctx: Any, function: Any, stream: Any, flush: Any) -> Any:
     """Call zlib's deflate() by its address: not every process has a zlib to link with."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -71,6 +70,9 @@ def call_deflate(typingctx: Any, function: Any, stream: Any, flush: Any) -> Any:
         return builder.call(target, arguments[1:])
 
     return types.int32(types.uintp, types.uintp, types.int32), generate
+
+
+call_deflate: Any = intrinsic(_call_deflate)
 
 
 @compiled

@@ -1,0 +1,222 @@
+"""The commands ``capmodel lab ...``; each is a row of a table."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from capmodel.cli_options import Option, single
+from capmodel.cli_output import as_json, progress_bar
+from capmodel.lab.point import LabPoint
+from capmodel.lab.receivers import RECEIVERS
+from capmodel.lab.repeats import Repeats, row
+from capmodel.lab.run import LabRun, run_point
+from capmodel.lab.showcase import paradox, pinning
+from capmodel.quantities import format_duration, format_rate, format_share
+from capmodel.tables import WIDTH, text_table
+
+_WHOLE = ("zlib_level", "seed")
+_GROUPS: Mapping[str, tuple[Option, ...]] = {
+    "traffic": (
+        Option("rate", "RATE", "packets per second: 3e5, 300kpps; or a wire rate: 1Gbit/s"),
+        Option("size", "BYTES", "frame size, 64 to 9216; imix; or shares: 64=0.6+1518=0.4", "64"),
+        Option("arrivals", "PROCESS", "cbr, poisson, bursts(on=10ms,off=90ms) or trace(FILE)",
+               "cbr"),
+        Option("duration", "TIME", "length of the run, at most 60s (default: 500ms)"),
+        Option("packets", "N", "length of the run in packets instead"),
+        Option("batch", "N", "packets handed to the kernel per call", "1"),
+        Option("ring", "SLOTS", "places of the sender's virtual receive ring", "256"),
+        Option("seed", "N", "of random arrivals and sizes", "0"),
+    ),
+    "what captures": (
+        Option("backend", "NAME", ", ".join(RECEIVERS), "tpacket_v2"),
+        Option("wait", "WAY", "poll, busy, sleep, yield or read"),
+        Option("sleep", "TIME", "length of a sleep, for wait sleep"),
+        Option("yields", "N", "calls of sched_yield before poll, for wait yield"),
+        Option("buffer", "SIZE", "between kernel and consumer, with unit: 2MiB, '4096 slots'"),
+        Option("block_size", "SIZE", "of a TPACKET_V3 block: 256KiB"),
+        Option("timeout", "TIME", "after which TPACKET_V3 retires a block: 10ms"),
+        Option("app", "COMMAND", "a program instead: 'tcpdump -i {iface} -w /dev/null'"),
+    ),
+    "what it does": (
+        Option("work", "TIME", "per packet: 700ns, or with a part per byte 200ns+5ns", "0"),
+        Option("zlib_level", "LEVEL", "feed every packet to zlib instead, 0 to 9"),
+        Option("consumers", "N", "processes that each receive every packet", "1"),
+        Option("pinning", "PLACE", "softirq and consumer: same, split or auto", "split"),
+    ),
+}  # fmt: skip
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    for title, options in _GROUPS.items():
+        group = parser.add_argument_group(title)
+        for option in options:
+            default = f" (default: {option.default})" if option.default else ""
+            group.add_argument(
+                f"--{option.name.replace('_', '-')}",
+                metavar=option.metavar,
+                help=(option.help + default).replace("%", "%%"),
+                type=int if option.name in _WHOLE else str,
+            )
+    parser.add_argument("--jumbo", action="store_true", help="allow frames above 9216 bytes")
+
+
+def _point(options: argparse.Namespace) -> LabPoint:
+    names = [option.name for group in _GROUPS.values() for option in group]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return LabPoint(
+        jumbo=options.jumbo,
+        **{name: single(name, value) for name, value in given.items()},
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    result = run_point(_point(options))
+    print(as_json(result.to_dict()) if options.json else run_text(result))
+    return 0
+
+
+def run_text(result: LabRun) -> str:
+    """The counters of a run under a heading.
+
+    Parameters
+    ----------
+    result : LabRun
+        The run.
+
+    Returns
+    -------
+    str
+    """
+    point, counts = result.point, result.consumers
+    title = point.app if point.app is not None else point.receiver.title
+    consumers = f", {len(counts)} consumers" if len(counts) > 1 else ""
+    polls = None if result.polls is None else f"{result.polls / result.elapsed:,.0f} /s"
+    lines = [
+        ("offered", f"{result.offered:,} packets at {format_rate(result.offered_rate)}"),
+        ("captured", format_share(result.captured, 4)),
+        ("delivered", f"{result.delivered:,}"),
+        ("dropped at the ring", f"{result.ring_drops:,}"),
+        ("dropped at the backlog", f"{result.backlog_drops:,}"),
+        ("dropped at the buffer", f"{result.buffer_drops:,}"),
+        ("wakeups", f"{result.wakeup_rate:,.0f} /s"),
+        ("wait calls", polls),
+        ("kernel per packet", format_duration(result.kernel_time)),
+        ("consumer per packet", format_duration(result.consumer_time)),
+        ("sender held up", f"{format_duration(result.waited)} in all, "
+                           f"{format_duration(result.late)} at most"),
+        ("stolen", format_duration(result.stolen)),
+    ]  # fmt: skip
+    shown = [(name, text) for name, text in lines if text is not None]
+    width = max(len(name) for name, _ in shown)
+    head = f"{title}{consumers}, pinning {point.pinning}"
+    return "\n".join([head, *(f"  {name:<{width}}  {text}" for name, text in shown)])
+
+
+def _add_showcase(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rate", metavar="RATE", help="packets per second; default: found by trial"
+    )
+    parser.add_argument(
+        "--repeats", metavar="N", type=int, default=5, help="runs of every point (default: 5)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw it: a .png, .svg or .pdf")
+
+
+def _showcase(
+    measure: Callable[..., tuple[Repeats, ...]], columns: Sequence[str], options: argparse.Namespace
+) -> int:
+    series = measure(options.rate, options.repeats, progress=progress_bar(0))
+    rows = [row(repeats) for repeats in series]
+    if options.json:
+        print(as_json(rows))
+    else:
+        print(f"{format_rate(rows[0]['rate'])} of 64-byte frames, TPACKET_V2 with poll(); medians "
+              f"and quartiles of {rows[0]['runs']} runs")  # fmt: skip
+        table = [[_COLUMNS[name](item) for name in columns] for item in rows]
+        print(text_table(columns, table))
+    if options.plot is not None:
+        figures: Any = import_module("capmodel.lab.figures")
+        import_module("capmodel.plot").save(figures.draw(series), options.plot)
+    return 0
+
+
+def _per_cent(name: str) -> Callable[[Mapping[str, Any]], float]:
+    return lambda item: round(100.0 * item[name], 1)
+
+
+_COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "pinning": lambda item: item["pinning"],
+    "work [us]": lambda item: round(1e6 * item["work"], 2),
+    "captured [%]": _per_cent("captured"),
+    "from": _per_cent("captured_low"),
+    "to": _per_cent("captured_high"),
+    "wakeups/s": lambda item: round(item["wakeup_rate"]),
+    "polls/s": lambda item: round(item["poll_rate"]),
+    "kernel [us]": lambda item: round(1e6 * item["kernel_time"], 2),
+    "held up [%]": _per_cent("disturbed"),
+}
+_SHARED = tuple(name for name in _COLUMNS if name != "pinning")
+
+
+@dataclass(frozen=True)
+class Action:
+    """One command of the lab: what it says of itself, its options, what it does."""
+
+    help: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+    example: str
+
+
+ACTIONS: Mapping[str, Action] = {
+    "run": Action("run one point and count every packet", _add_run, _run,
+                  "capmodel lab run --rate 300kpps --work 1us"),
+    "paradox": Action("captured share against work per packet: it rises before it falls",
+                      _add_showcase, partial(_showcase, paradox, _SHARED),
+                      "capmodel lab paradox --plot paradox.png"),
+    "pinning": Action("captured share on one core, on two, and left to the scheduler",
+                      _add_showcase, partial(_showcase, pinning, tuple(_COLUMNS)),
+                      "capmodel lab pinning"),
+}  # fmt: skip
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Give the command ``capmodel lab`` its commands.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of ``capmodel lab``.
+    """
+    plain = partial(argparse.RawDescriptionHelpFormatter, max_help_position=32, width=WIDTH)
+    actions = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
+    for name, action in ACTIONS.items():
+        own = actions.add_parser(
+            name, help=action.help, description=action.help[0].upper() + action.help[1:] + ".",
+            epilog=f"example:\n  {action.example}", formatter_class=plain, allow_abbrev=False,
+        )  # fmt: skip
+        action.add(own)
+        own.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="JSON instead of text"
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options say.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed.
+
+    Returns
+    -------
+    int
+        Exit status [-].
+    """
+    return ACTIONS[options.action].run(options)
