@@ -12,12 +12,15 @@ import json
 import os
 import signal
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 # linux/sched.h, linux/mount.h, linux/prctl.h
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_REC_PRIVATE = 0x4000 | 0x40000
 PR_SET_PDEATHSIG = 1
+
+# numerical libraries start threads of their own, and a process with threads should not fork
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -101,23 +104,36 @@ def join(pid: int, privileged: bool) -> None:
     os.chdir(here)  # a mount namespace is entered at its root
 
 
-def _main() -> NoReturn:
+def _stay(order: dict[str, Any], found: dict[str, Any]) -> None:
+    """Be the process inside: libraries may load from here on."""
+    found["environment"] = dict(os.environ)  # what programs started inside are to see
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    sys.path[:] = order["path"]
+    from capmodel.lab.worker import main
+
+    main(found)
+
+
+def _main() -> None:
     order = json.loads(sys.argv[1])
+    make_one = order["action"] == "make"
     try:
-        if order["action"] == "make":
+        found: dict[str, Any] = {}
+        if make_one:
             found = make()
-            end_with_parent(order["parent"])
-            os.execv(sys.executable, [*order["command"], json.dumps(found)])
-        join(order["pid"], order["privileged"])
+        else:
+            join(order["pid"], order["privileged"])
         end_with_parent(order["parent"])
-        os.execvp(order["command"][0], order["command"])
+        if not make_one:
+            os.execvp(order["command"][0], order["command"])
     except OSError as error:
-        if order["action"] == "make":
+        if make_one:
             print(json.dumps({"refused": error.strerror or str(error), "errno": error.errno}))
+            sys.stdout.flush()
         else:
             print(f"{order['command'][0]}: {error}", file=sys.stderr)
-        sys.stdout.flush()
         os._exit(127)
+    _stay(order, found)
 
 
 if __name__ == "__main__":

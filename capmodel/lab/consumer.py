@@ -28,6 +28,7 @@ from capmodel.lab.board import (
     Counters,
 )
 from capmodel.lab.consumer_loops import WAITS, Waiting, Work, turn_time
+from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint
 from capmodel.lab.sockets import OPENERS, Opened, pollfd, timespec
@@ -117,15 +118,15 @@ class Task:
         )  # fmt: skip
 
 
-def warm(point: LabPoint, interface: int) -> None:
+def warm(point: LabPoint, links: Links) -> None:
     """Compile, or load, the loop that a point needs, so that processes forked later have it.
 
     Parameters
     ----------
     point : LabPoint
         The point.
-    interface : int
-        Index of the receiving interface.
+    links : Links
+        The lab's interfaces.
 
     Raises
     ------
@@ -135,19 +136,19 @@ def warm(point: LabPoint, interface: int) -> None:
     board = Board(1)
     board.control[STOP] = 1
     task = Task(point)
-    with OPENERS[point.backend](point, interface) as opened:
+    with OPENERS[point.backend](point, links) as opened:
         opened.consume(task.waiting(opened), task.work, board.control, board.consumer(0))
 
 
-def consume(point: LabPoint, interface: int, board: Board, number: int) -> None:
+def consume(point: LabPoint, links: Links, board: Board, number: int) -> None:
     """Receive until the run is over and everything expected has come or was dropped.
 
     Parameters
     ----------
     point : LabPoint
         How.
-    interface : int
-        Index of the receiving interface.
+    links : Links
+        The lab's interfaces.
     board : Board
         For flags and counters.
     number : int
@@ -161,7 +162,7 @@ def consume(point: LabPoint, interface: int, board: Board, number: int) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: None)  # ends a wait; the flag says why
     control, out = board.control, board.consumer(number)
     task = Task(point)
-    with OPENERS[point.backend](point, interface) as opened:
+    with OPENERS[point.backend](point, links) as opened:
         waiting = task.waiting(opened)
         before, waited_before = resource.getrusage(resource.RUSAGE_THREAD), waited()
         out[READY] = 1

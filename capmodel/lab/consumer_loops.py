@@ -211,3 +211,44 @@ def consume_copies(
             out[INTERRUPTED] += 1
         else:
             pause(waiting, never.ctypes.data, out)
+
+
+class XdpRings(NamedTuple):
+    """Addresses: frames; places of the ring of received packets; places of the ring of free frames.
+
+    `mask` is the number of places in a ring, a power of two, less one.
+    """
+
+    frames: int
+    mask: int
+    producer: int
+    consumer: int
+    entries: int
+    fill_producer: int
+    fill_entries: int
+
+
+@compiled
+def consume_redirected(
+    rings: XdpRings, waiting: Waiting, work: Work, control: Words, out: Words
+) -> int:
+    """Read an AF_XDP ring until it is empty and the run is over."""
+    stop = control.ctypes.data + 8 * STOP
+    never = np.zeros(1, dtype=np.int64)
+    at = np.int64(load32(rings.consumer))
+    free = np.int64(load32(rings.fill_producer))
+    while True:
+        if np.int64(load32(rings.producer)) != at:
+            entry = rings.entries + 16 * (at & rings.mask)
+            frame = np.int64(load64(entry))
+            work_on(work, int(rings.frames + frame), load32(entry + 8), out)
+            at = (at + 1) & 0xFFFFFFFF
+            store32(rings.consumer, np.uint32(at))
+            store64(rings.fill_entries + 8 * (free & rings.mask), np.uint64(frame))
+            free = (free + 1) & 0xFFFFFFFF
+            store32(rings.fill_producer, np.uint32(free))
+            out[DELIVERED] += 1
+        elif load64(stop) != 0:
+            return 0
+        else:
+            pause(waiting, never.ctypes.data, out)

@@ -24,7 +24,6 @@ SENDER, RECEIVER = "lab0", "lab1"
 _PATIENCE = 180.0
 _ENTER = Path(__file__).with_name("_enter.py")
 _LIBRARIES = ("numba", "pyroute2")
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Namespace:
@@ -72,18 +71,15 @@ class Namespace:
         order = {
             "action": "make",
             "parent": os.getpid(),
-            "command": [sys.executable, "-P", "-m", "capmodel.lab.worker"],
+            "path": [path or os.getcwd() for path in sys.path],
         }
-        places = [path for path in sys.path if path]
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(_ENTER), json.dumps(order)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,  # an interrupt from the keyboard is for this process to handle
-            env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1"),
-                 "PYTHONPATH": os.pathsep.join(places)},
-        )  # fmt: skip
+        )
         self.pid = self._process.pid
         try:
             answer = self._answer()

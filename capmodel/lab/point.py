@@ -192,6 +192,11 @@ class LabPoint:
         return max(size for size, _ in self.sizes)
 
     @property
+    def longest_work(self) -> float:
+        """Work for the largest frame [s]."""
+        return float(self.work[0] + self.work[1] * self.largest_size)
+
+    @property
     def slots(self) -> int:
         """Packets that a consumer's buffer holds [slots]; an upper bound where it counts bytes."""
         if self.buffer is None or self.receiver.align == 1:
@@ -420,7 +425,7 @@ def _check_work(point: LabPoint) -> None:
         _whole(point.zlib_level, "zlib_level", 0, 9)
         if point.work != (0.0, 0.0):
             raise ValueError("work and zlib_level exclude each other")
-    if point.work[0] + point.work[1] * point.largest_size > 0.1:
+    if point.longest_work > 0.1:
         raise ValueError(f"work must be at most 0.1 s per packet, got {point.work!r}")
 
 

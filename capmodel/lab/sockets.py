@@ -22,9 +22,11 @@ from capmodel.lab.consumer_loops import (
     consume_copies,
     consume_slots,
 )
+from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint
 from capmodel.lab.receivers import CHECKSUM
+from capmodel.lab.xdp import Redirected
 
 # linux/if_ether.h, linux/if_packet.h, asm-generic/socket.h
 ETH_P_ALL = 3
@@ -84,10 +86,7 @@ class _Socket:
         return self._socket.fileno()
 
     def statistics(self) -> tuple[int, int]:
-        seen, dropped = struct.unpack_from(
-            "II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12)
-        )
-        return seen, dropped
+        return _statistics(self._socket)
 
     def _bind(self, interface: int) -> None:
         self._socket.bind((socket.if_indextoname(interface), ETH_P_ALL))
@@ -122,7 +121,7 @@ class _Socket:
 class Slots(_Socket):
     """A ring of slots: TPACKET_V1 or V2."""
 
-    def __init__(self, point: LabPoint, interface: int) -> None:
+    def __init__(self, point: LabPoint, links: Links) -> None:
         super().__init__()
         receiver = point.receiver
         assert receiver.version is not None
@@ -132,7 +131,7 @@ class Slots(_Socket):
         self._base = self._map(request, receiver.version, block * blocks)
         self._places = _V2 if receiver.version else _V1
         self._at = 0
-        self._bind(interface)
+        self._bind(links.receiver)
 
     def consume(self, waiting: Waiting, work: Work, control: Counters, out: Counters) -> None:
         """As in :class:`Opened`."""
@@ -145,7 +144,7 @@ class Slots(_Socket):
 class Blocks(_Socket):
     """A ring of blocks: TPACKET_V3."""
 
-    def __init__(self, point: LabPoint, interface: int) -> None:
+    def __init__(self, point: LabPoint, links: Links) -> None:
         super().__init__()
         receiver = point.receiver
         assert receiver.version is not None
@@ -163,7 +162,7 @@ class Blocks(_Socket):
         )  # fmt: skip
         self._base = self._map(request, receiver.version, self._block * self._count)
         self._at = 0
-        self._bind(interface)
+        self._bind(links.receiver)
 
     def consume(self, waiting: Waiting, work: Work, control: Counters, out: Counters) -> None:
         """As in :class:`Opened`."""
@@ -175,12 +174,12 @@ class Blocks(_Socket):
 class Copies(_Socket):
     """No ring: every packet is copied by a call of its own."""
 
-    def __init__(self, point: LabPoint, interface: int) -> None:
+    def __init__(self, point: LabPoint, links: Links) -> None:
         super().__init__()
         if point.buffer is not None:
             self._set_buffer(int(point.buffer.amount))
         self._room = np.zeros(int(point.largest_size) - CHECKSUM, dtype=np.uint8)
-        self._bind(interface)
+        self._bind(links.receiver)
 
     def _set_buffer(self, size: int) -> None:
         half = size // 2  # the kernel doubles what it is given, to make room for its own structures
@@ -202,11 +201,35 @@ class Copies(_Socket):
         )
 
 
-OPENERS: Mapping[str, Callable[[LabPoint, int], Opened]] = {
+def _statistics(sock: socket.socket) -> tuple[int, int]:
+    """Packets seen, those dropped included, and packets dropped, since it was last asked."""
+    seen, dropped = struct.unpack_from("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
+    return seen, dropped
+
+
+def statistics_of(descriptor: int) -> tuple[int, int]:
+    """Packets seen and packets dropped by a packet socket since it was last asked.
+
+    Parameters
+    ----------
+    descriptor : int
+        The socket; closed here.
+
+    Returns
+    -------
+    tuple of int
+        Seen, those dropped included; dropped.
+    """
+    with socket.socket(fileno=descriptor) as sock:
+        return _statistics(sock)
+
+
+OPENERS: Mapping[str, Callable[[LabPoint, Links], Opened]] = {
     "tpacket_v1": Slots,
     "tpacket_v2": Slots,
     "tpacket_v3": Blocks,
     "pf_packet_copy": Copies,
+    "af_xdp": Redirected,
 }
 
 

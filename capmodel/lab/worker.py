@@ -16,13 +16,13 @@ from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint
 
 
-def _run(links: Links, order: Mapping[str, Any]) -> dict[str, Any]:
+def _run(links: Links, found: Mapping[str, Any], order: Mapping[str, Any]) -> dict[str, Any]:
     from capmodel.lab.supervisor import run
 
-    return run(LabPoint.from_dict(order["point"]), links)
+    return run(LabPoint.from_dict(order["point"]), links, found["environment"])
 
 
-_ACTIONS: Mapping[str, Callable[[Links, Mapping[str, Any]], Any]] = {"run": _run}
+_ACTIONS: Mapping[str, Callable[[Links, Mapping[str, Any], Mapping[str, Any]], Any]] = {"run": _run}
 
 
 def serve(found: Mapping[str, Any], answers: int) -> None:
@@ -44,23 +44,25 @@ def serve(found: Mapping[str, Any], answers: int) -> None:
     except LabError as error:
         answer({"error": error.args[0], "counters": error.counters})
         return
-    answer({"done": found})
+    answer({"done": {"privileged": found["privileged"]}})
     for line in sys.stdin:
         order = json.loads(line)
         try:
-            answer({"done": _ACTIONS[order["action"]](links, order)})
+            answer({"done": _ACTIONS[order["action"]](links, found, order)})
         except LabError as error:
             answer({"error": error.args[0], "counters": error.counters})
         except (ValueError, OSError, ImportError) as error:
             answer({"error": str(error), "counters": {}})
 
 
-def main() -> None:
-    """Start serving on standard input and output."""
+def main(found: Mapping[str, Any]) -> None:
+    """Serve on standard input and output.
+
+    Parameters
+    ----------
+    found : mapping
+        What entering the namespace found.
+    """
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
-    serve(json.loads(sys.argv[1]), answers)
-
-
-if __name__ == "__main__":
-    main()
+    serve(found, answers)
