@@ -17,7 +17,7 @@ from typing import Any
 # linux/sched.h, linux/mount.h, linux/prctl.h
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_REC_PRIVATE = 0x4000 | 0x40000
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 
 # numerical libraries start threads of their own, and a process with threads should not fork
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -51,6 +51,17 @@ def end_with_parent(parent: int) -> None:
     _checked(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
     if os.getppid() != parent:
         os._exit(1)
+
+
+def set_name(name: str) -> None:
+    """Name this process for ps and top.
+
+    Parameters
+    ----------
+    name : str
+        Fifteen letters at most are kept.
+    """
+    _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def _own_system_files() -> bool:

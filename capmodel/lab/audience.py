@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -25,6 +24,7 @@ class Audience(Protocol):
     """Those that receive."""
 
     report: str
+    not_ready: str
 
     def start(self, placement: Placement) -> None:
         """Begin to get ready."""
@@ -51,6 +51,7 @@ class Consumers:
         self._point, self._links, self._board, self._crew = point, links, board, crew
         self._rows = [board.consumer(number) for number in range(point.consumers)]
         self.report = ""
+        self.not_ready = "the receiver did not get ready"
 
     def start(self, placement: Placement) -> None:
         """As in :class:`Audience`."""
@@ -85,7 +86,8 @@ class Consumers:
 
         queued = min(expected, self._point.slots)
         work = self._point.longest_work * queued * self._point.consumers
-        self._crew.wait(all_ended, time.monotonic() + _DRAIN_LEAST + _DRAIN_FACTOR * work, _LOOK)
+        patience = _DRAIN_LEAST + _DRAIN_FACTOR * work
+        self._crew.wait(all_ended, patience, "the receiver does not come to an end", _LOOK)
         return [_counts(row) for row in self._rows]
 
     def delivered(self) -> int:
@@ -100,6 +102,7 @@ def _counts(row: places.Counters) -> dict[str, Any]:
         "polls": int(row[places.POLLS]),
         "wakes": int(row[places.WAKES]),
         "yields": int(row[places.YIELDS]),
+        "received_bytes": int(row[places.BYTES]),
         "work_time": row[places.WORK_TIME] * 1e-9,
         "user": row[places.USER] * 1e-9,
         "system": row[places.SYSTEM] * 1e-9,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from capmodel.lab._enter import end_with_parent
+from capmodel.lab._enter import end_with_parent, set_name
 from capmodel.lab.board import Board
 from capmodel.lab.cores import favour
 from capmodel.lab.outcome import LabError
@@ -63,7 +63,7 @@ class Crew:
         supervisor = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._live(supervisor, row, core, favoured, body)
+            self._live(supervisor, name, row, core, favoured, body)
         child = Child(name, row, pid, os.pidfd_open(pid), settles)
         self.children.append(child)
         return child
@@ -71,6 +71,7 @@ class Crew:
     def _live(
         self,
         supervisor: int,
+        name: str,
         row: int,
         core: int | None,
         favoured: bool,
@@ -79,6 +80,7 @@ class Crew:
         status = 1
         try:
             end_with_parent(supervisor)
+            set_name(f"lab-{name}")
             os.close(0)
             if core is not None:
                 os.sched_setaffinity(0, {core})
@@ -91,14 +93,28 @@ class Crew:
         finally:
             os._exit(status)
 
-    def wait(self, done: Callable[[], bool], end: float, step: float | None = None) -> None:
+    def wait(
+        self, done: Callable[[], bool], seconds: float, trouble: str, step: float | None = None
+    ) -> None:
         """Wait until something is done, while everyone lives.
+
+        Parameters
+        ----------
+        done : callable
+            Whether it is.
+        seconds : float
+            How long to wait [s].
+        trouble : str
+            What to say when that time is over.
+        step : float, optional
+            Look again after so long [s]; default: when a process ends or stops.
 
         Raises
         ------
         LabError
             If a process ends badly, is halted, or the time is over.
         """
+        end = time.monotonic() + seconds
         with _ChildSignals() as signals:
             while True:
                 finished = done()
@@ -107,7 +123,7 @@ class Crew:
                     return
                 left = end - time.monotonic()
                 if left <= 0.0:
-                    raise LabError(f"the run hangs: {self._busy()} did not finish in time")
+                    raise LabError(f"{trouble}; given up after {seconds:.0f} s")
                 handles = [child.handle for child in self.children if child.status is None]
                 signals.sleep(handles, left if step is None else min(left, step))
 
@@ -118,9 +134,6 @@ class Crew:
                 raise LabError(words or f"the {child.name} ended with status {child.status}")
             if child.stopped():
                 raise LabError(f"the {child.name} was stopped by a signal")
-
-    def _busy(self) -> str:
-        return " and ".join(f"the {child.name}" for child in self.children if not child.ended())
 
     def nudge(self) -> None:
         """Wake the consumers, so that they see the flags."""

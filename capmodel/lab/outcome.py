@@ -50,6 +50,8 @@ class ConsumerCounts:
         Times that it went to sleep and was woken (voluntary context switches).
     yields : int or None
         Calls of sched_yield().
+    received_bytes : int or None
+        Bytes of the packets delivered, without checksums [B].
     work_time : float or None
         Time in its own work per packet [s].
     user, system : float
@@ -63,6 +65,7 @@ class ConsumerCounts:
     polls: int | None
     wakes: int
     yields: int | None
+    received_bytes: int | None
     work_time: float | None
     user: float
     system: float
@@ -114,7 +117,7 @@ class LabRun:
 
     Examples
     --------
-    >>> counts = ConsumerCounts(90, 4, 10, 8, 0, 0.0, 0.0, 0.0, 0.0)
+    >>> counts = ConsumerCounts(90, 4, 10, 8, 0, 5400, 0.0, 0.0, 0.0, 0.0)
     >>> run = LabRun(LabPoint(100), 100, 5, 1, (counts,), 95, 1e-4, 1.0, 0.0, 0.0, {}, {})
     >>> run.captured, run.wakeup_rate, run.buffer_drops
     (0.9, 8.0, 4)

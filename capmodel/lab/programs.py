@@ -52,6 +52,7 @@ class Programs:
         self._seen: dict[int, Usage] = {}
         self._quiet_since = time.monotonic()
         self.report = ""
+        self.not_ready = "the program does not listen on the lab's interface"
 
     def start(self, placement: Placement) -> None:
         """As in :class:`~capmodel.lab.audience.Audience`."""
@@ -69,8 +70,9 @@ class Programs:
             self._children.append(child)
 
     def _become(self, output: int) -> NoReturn:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(output, 1)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, 0)
+        os.dup2(nowhere, 1)  # packets, perhaps; reports go to standard error
         os.dup2(output, 2)
         os.execvpe(self._command[0], self._command, dict(self._environment))
 
@@ -101,7 +103,7 @@ class Programs:
     def finish(self, expected: int) -> list[dict[str, Any]]:
         """As in :class:`~capmodel.lab.audience.Audience`."""
         self._quiet_since = time.monotonic()
-        self._crew.wait(self._quiet, time.monotonic() + _DRAIN, _LOOK)
+        self._crew.wait(self._quiet, _DRAIN, "the program still runs", _LOOK)
         spent = [usage(child.pid) for child in self._children]
         seen = [[statistics_of(copy) for copy in copies] for copies in self._sockets]
         self._interrupt()
@@ -119,8 +121,9 @@ class Programs:
             for pid in family(child.pid):
                 os.kill(pid, signal.SIGINT)
         self._crew.wait(
-            lambda: all(child.ended() for child in self._children), time.monotonic() + _END, _LOOK
-        )
+            lambda: all(child.ended() for child in self._children),
+            _END, "the program does not end when it is interrupted", _LOOK,
+        )  # fmt: skip
 
     def delivered(self) -> int:
         """Unknown before the end: programs count for themselves."""
@@ -135,6 +138,7 @@ def _counts(
         "polls": None,
         "wakes": after.switches - before.switches,
         "yields": None,
+        "received_bytes": None,
         "work_time": None,
         "user": after.user - before.user,
         "system": after.system - before.system,

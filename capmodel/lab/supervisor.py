@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -55,13 +54,13 @@ def run(point: LabPoint, links: Links, environment: Mapping[str, str]) -> dict[s
     before = links.counts()
     try:
         audience.start(placement)
-        crew.wait(audience.ready, time.monotonic() + _START, _LOOK)
+        crew.wait(audience.ready, _START, audience.not_ready, _LOOK)
         times = core_times(placement.watched)
         sending = crew.start(
             "sender", 1, placement.sender, True,
             partial(sender.send, point, links, board, MOST_SECONDS),
         )  # fmt: skip
-        crew.wait(sending.ended, time.monotonic() + MOST_SECONDS + _START)
+        crew.wait(sending.ended, MOST_SECONDS + _START, "the sender does not come to an end")
         lost = _lost(board, links.counts().dropped - before.dropped)
         sent = int(board.sender[places.SENT] + board.sender[places.REFUSED])
         counts = audience.finish(sent - lost)
