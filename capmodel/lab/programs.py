@@ -22,8 +22,10 @@ from capmodel.lab.point import LabPoint
 from capmodel.lab.processes import Usage, bound_sockets, copied_socket, family, usage
 from capmodel.lab.sockets import statistics_of
 
-# a program is ready, or has read everything, when it has not run for so long
+# a program is ready when it has not run for so long
 _QUIET = 0.15
+# and has read everything after so long: libpcap's programs let a block wait for a second
+_IDLE = 1.3
 _LOOK = 0.02
 _DRAIN, _END = 20.0, 5.0
 
@@ -92,18 +94,18 @@ class Programs:
         self._before = [usage(child.pid) for child in self._children]
         return True
 
-    def _quiet(self) -> bool:
-        """Whether none of the programs has run for a while."""
+    def _quiet(self, seconds: float = _QUIET) -> bool:
+        """Whether none of the programs has run for so long [s]."""
         now = time.monotonic()
         seen = {child.pid: usage(child.pid) for child in self._children}
         if seen != self._seen:
             self._seen, self._quiet_since = seen, now
-        return now - self._quiet_since > _QUIET
+        return now - self._quiet_since > seconds
 
     def finish(self, expected: int) -> list[dict[str, Any]]:
         """As in :class:`~capmodel.lab.audience.Audience`."""
         self._quiet_since = time.monotonic()
-        self._crew.wait(self._quiet, _DRAIN, "the program still runs", _LOOK)
+        self._crew.wait(lambda: self._quiet(_IDLE), _DRAIN, "the program still runs", _LOOK)
         spent = [usage(child.pid) for child in self._children]
         seen = [[statistics_of(copy) for copy in copies] for copies in self._sockets]
         self._interrupt()

@@ -317,15 +317,21 @@ def _with_checksum(header: bytes) -> bytes:
     return header[:10] + struct.pack("!H", ~total & 0xFFFF) + header[12:]
 
 
-class _Message(ctypes.Structure):
-    """struct mmsghdr."""
+class _Header(ctypes.Structure):
+    """struct msghdr."""
 
     _fields_ = (
         ("name", ctypes.c_void_p), ("namelen", ctypes.c_uint32),
         ("iov", ctypes.c_void_p), ("iovlen", ctypes.c_size_t),
         ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int), ("sent", ctypes.c_uint32),
+        ("flags", ctypes.c_int),
     )  # fmt: skip
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (("header", _Header), ("sent", ctypes.c_uint32))
 
 
 def _messages(batch: int, frame: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -336,6 +342,6 @@ def _messages(batch: int, frame: int) -> tuple[npt.NDArray[np.int64], npt.NDArra
     memory: Any = messages
     for number in range(batch):
         message = _Message.from_buffer(memory, number * ctypes.sizeof(_Message))
-        message.iov = vectors.ctypes.data + 16 * number
-        message.iovlen = 1
+        message.header.iov = vectors.ctypes.data + 16 * number
+        message.header.iovlen = 1
     return messages, vectors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,10 @@ def read_trace(
     if not path.is_file():
         raise FileNotFoundError(f"there is no trace {path}")
     try:
-        table = np.loadtxt(path, delimiter=",", ndmin=2, max_rows=MOST_PACKETS + 1)
+        with path.open(encoding="utf-8") as file:
+            lines = (line for line in file if line.strip() and not line.startswith("#"))
+            some = itertools.islice(lines, MOST_PACKETS + 1)
+            table = np.loadtxt(some, delimiter=",", ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:
         raise damaged_file(path, "trace", " ".join(str(error).split())) from None
     if table.shape[0] < 2 or table.shape[1] not in (1, 2) or not np.all(np.isfinite(table)):
