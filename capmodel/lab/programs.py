@@ -22,10 +22,11 @@ from capmodel.lab.point import LabPoint
 from capmodel.lab.processes import Usage, bound_sockets, copied_socket, family, usage
 from capmodel.lab.sockets import statistics_of
 
-# a program is ready when it has not run for so long
+# a program is ready when it has hardly run for so long
 _QUIET = 0.15
 # and has read everything after so long: libpcap's programs let a block wait for a second
 _IDLE = 1.3
+_HARDLY = 0.02
 _LOOK = 0.02
 _DRAIN, _END = 20.0, 5.0
 
@@ -51,8 +52,7 @@ class Programs:
         self._children: list[Child] = []
         self._sockets: list[list[int]] = []
         self._before: list[Usage] = []
-        self._seen: dict[int, Usage] = {}
-        self._quiet_since = time.monotonic()
+        self._quiet_since, self._quiet_spent = time.monotonic(), 0.0
         self.report = ""
         self.not_ready = "the program does not listen on the lab's interface"
 
@@ -91,22 +91,25 @@ class Programs:
             ]
             for child in self._children
         ]
-        self._before = [usage(child.pid) for child in self._children]
+        self._before = self._usage()
         return True
 
     def _quiet(self, seconds: float = _QUIET) -> bool:
-        """Whether none of the programs has run for so long [s]."""
+        """Whether the programs have hardly run for so long [s]: some look up now and then."""
         now = time.monotonic()
-        seen = {child.pid: usage(child.pid) for child in self._children}
-        if seen != self._seen:
-            self._seen, self._quiet_since = seen, now
+        spent = sum(found.user + found.system for found in self._usage())
+        if spent - self._quiet_spent > _HARDLY:
+            self._quiet_spent, self._quiet_since = spent, now
         return now - self._quiet_since > seconds
+
+    def _usage(self) -> list[Usage]:
+        return [usage(child.pid) for child in self._children]
 
     def finish(self, expected: int) -> list[dict[str, Any]]:
         """As in :class:`~capmodel.lab.audience.Audience`."""
-        self._quiet_since = time.monotonic()
+        self._quiet_since, self._quiet_spent = time.monotonic(), 0.0
         self._crew.wait(lambda: self._quiet(_IDLE), _DRAIN, "the program still runs", _LOOK)
-        spent = [usage(child.pid) for child in self._children]
+        spent = self._usage()
         seen = [[statistics_of(copy) for copy in copies] for copies in self._sockets]
         self._interrupt()
         reports = [_text(output) for output in self._outputs]

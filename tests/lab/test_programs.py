@@ -37,8 +37,9 @@ NOTHING = Usage(0.0, 0.0, 0.0, 0)
 def tcpdump():
     if shutil.which("tcpdump") is None:
         pytest.skip("there is no tcpdump on this machine")
+    # frames may be merged by offloads, so libpcap gives each 64 KiB: 64 MiB for all that come;
     # inside a user namespace it must not give up the rights that it has there
-    return "tcpdump -Z root -i {iface} -w -"
+    return "tcpdump -Z root -B 65536 -i {iface} -w -"
 
 
 @pytest.fixture
