@@ -14,10 +14,12 @@ import signal
 import sys
 from typing import Any
 
-# linux/sched.h, linux/mount.h, linux/prctl.h
+# linux/sched.h, linux/mount.h, linux/prctl.h, linux/capability.h
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_REC_PRIVATE = 0x4000 | 0x40000
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
+CAPABILITY_VERSION = 0x20080522
 
 # numerical libraries start threads of their own, and a process with threads should not fork
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -64,6 +66,19 @@ def set_name(name: str) -> None:
     _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
+def _keep_rights() -> None:
+    """Let programs started from here keep the rights that this process has in its namespaces."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, low words and high ones
+    _checked(_libc.capget(header, sets), "capget")
+    sets[2], sets[5] = sets[1], sets[4]
+    _checked(_libc.capset(header, sets), "capset")
+    rights = sets[1] | sets[4] << 32
+    for right in range(64):
+        if rights >> right & 1:
+            _checked(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0), "prctl")
+
+
 def _own_system_files() -> bool:
     """Mount the new namespace's own /sys, where that is allowed."""
     try:
@@ -91,8 +106,10 @@ def make() -> dict[str, Any]:
         user, group = os.geteuid(), os.getegid()
         _unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
         _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {user} 1")
-        _write("/proc/self/gid_map", f"0 {group} 1")
+        # under the same numbers: programs that find themselves root try to become someone else
+        _write("/proc/self/uid_map", f"{user} {user} 1")
+        _write("/proc/self/gid_map", f"{group} {group} 1")
+        _keep_rights()
     return {"host": host, "privileged": privileged, "system_files": _own_system_files()}
 
 
@@ -113,6 +130,8 @@ def join(pid: int, privileged: bool) -> None:
         _checked(_libc.setns(descriptor, 0), "setns")
         os.close(descriptor)
     os.chdir(here)  # a mount namespace is entered at its root
+    if not privileged:
+        _keep_rights()
 
 
 def _stay(order: dict[str, Any], found: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def broken_off(namespace, victim, what):
     while "lab-sender" not in (found := children(namespace.pid)):
         assert time.monotonic() < end
         time.sleep(0.01)
-    time.sleep(0.2)
+    time.sleep(0.05)
     os.kill(namespace.pid if victim is None else found[victim], what)
     thread.join(PATIENCE)
     assert not thread.is_alive()
@@ -63,6 +63,7 @@ def test_the_run_ends_with_its_counters_and_the_next_one_works(namespace, victim
     assert run_point(LabPoint(1e5, packets=300, ring=512), namespace).captured == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("namespace")
 def test_the_process_inside_may_die_too():
     with Namespace() as own:

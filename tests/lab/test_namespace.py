@@ -100,7 +100,7 @@ def test_it_ends_with_its_block():
 
 
 @pytest.mark.usefixtures("namespace")
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_it_ends_with_its_process_even_if_that_is_killed(busy):
     work = "run_point(LabPoint(1e5, duration=50), n)" if busy else "input()"
     code = (
@@ -140,7 +140,7 @@ def test_an_ordinary_user_has_one_too():
     assert 'pinning "same" needs packet steering' in done.stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root loses something by losing CAP_SETFCAP")
+@pytest.mark.usefixtures("as_root")
 def test_without_any_right_the_refusal_names_the_way_out():
     done = script("from capmodel.lab import *\nwith Namespace() as n: pass")
     assert "run as root, or allow user namespaces" in done.stderr.splitlines()[-1]
