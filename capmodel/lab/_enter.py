@@ -8,6 +8,7 @@ one line of JSON, which is where the caller reads the first answer.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -139,9 +140,7 @@ def _stay(order: dict[str, Any], found: dict[str, Any]) -> None:
     found["environment"] = dict(os.environ)  # what programs started inside are to see
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     sys.path[:] = order["path"]
-    from capmodel.lab.worker import main
-
-    main(found)
+    importlib.import_module(order["serve"]).main(found)
 
 
 def _main() -> None:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from capmodel.cli_options import Option, single
 from capmodel.cli_output import as_json, progress_bar
+from capmodel.errors import unknown_choice
 from capmodel.lab.point import LabPoint
 from capmodel.lab.receivers import RECEIVERS
 from capmodel.lab.repeats import Repeats, row
@@ -20,6 +22,8 @@ from capmodel.quantities import format_duration, format_rate, format_share
 from capmodel.tables import WIDTH, text_table
 
 _WHOLE = ("zlib_level", "seed")
+_MOST_REPEATS = 100
+_PICTURES = (".png", ".svg", ".pdf")
 _GROUPS: Mapping[str, tuple[Option, ...]] = {
     "traffic": (
         Option("rate", "RATE", "packets per second: 3e5, 300kpps; or a wire rate: 1Gbit/s"),
@@ -124,12 +128,13 @@ def _add_showcase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeats", metavar="N", type=int, default=5, help="runs of every point (default: 5)"
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw it: a .png, .svg or .pdf")
+    parser.add_argument("--plot", metavar="FILE", help=f"draw it: {', '.join(_PICTURES)}")
 
 
 def _showcase(
     measure: Callable[..., tuple[Repeats, ...]], columns: Sequence[str], options: argparse.Namespace
 ) -> int:
+    _check(options)
     series = measure(options.rate, options.repeats, progress=progress_bar(0))
     rows = [row(repeats) for repeats in series]
     if options.json:
@@ -143,6 +148,19 @@ def _showcase(
         figures: Any = import_module("capmodel.lab.figures")
         import_module("capmodel.plot").save(figures.draw(series), options.plot)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Find slips before minutes are spent on them."""
+    if not 1 <= options.repeats <= _MOST_REPEATS:
+        raise ValueError(f"repeats must be from 1 to {_MOST_REPEATS}, got {options.repeats}")
+    if options.plot is None:
+        return
+    path = Path(options.plot)
+    if path.suffix.lower() not in _PICTURES:
+        raise unknown_choice("ending of --plot", path.suffix, _PICTURES)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def _per_cent(name: str) -> Callable[[Mapping[str, Any]], float]:

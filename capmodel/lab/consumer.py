@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from capmodel.lab._consumer_loops import WAITS, Waiting, Work, turn_time
 from capmodel.lab.board import (
     BUFFER_DROPS,
     BYTES,
@@ -27,7 +28,6 @@ from capmodel.lab.board import (
     Board,
     Counters,
 )
-from capmodel.lab.consumer_loops import WAITS, Waiting, Work, turn_time
 from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint

@@ -71,6 +71,7 @@ class Namespace:
         order = {
             "action": "make",
             "parent": os.getpid(),
+            "serve": "capmodel.lab.worker",
             "path": [path or os.getcwd() for path in sys.path],
         }
         self._process = subprocess.Popen(

@@ -14,14 +14,14 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from capmodel.lab.board import Counters
-from capmodel.lab.consumer_loops import (
+from capmodel.lab._consumer_loops import (
     Waiting,
     Work,
     consume_blocks,
     consume_copies,
     consume_slots,
 )
+from capmodel.lab.board import Counters
 from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint

@@ -14,8 +14,8 @@ from typing import Self
 
 import numpy as np
 
+from capmodel.lab._consumer_loops import Waiting, Work, XdpRings, consume_redirected
 from capmodel.lab.board import Counters
-from capmodel.lab.consumer_loops import Waiting, Work, XdpRings, consume_redirected
 from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint

@@ -23,6 +23,11 @@ def children(pid):
     return {Path(f"/proc/{child}/comm").read_text().strip(): int(child) for child in listed}
 
 
+def busy(pid):
+    """Whether a process has been at work for a twentieth of a second."""
+    return pid is not None and int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) > 5e7
+
+
 def broken_off(namespace, victim, what):
     """The error of a long run whose `victim` gets a signal once both sides are at work."""
     caught = []
@@ -36,7 +41,7 @@ def broken_off(namespace, victim, what):
     thread = threading.Thread(target=run)
     thread.start()
     end = time.monotonic() + PATIENCE
-    while "lab-sender" not in (found := children(namespace.pid)):
+    while not busy((found := children(namespace.pid)).get("lab-sender")):
         assert time.monotonic() < end
         time.sleep(0.01)
     time.sleep(0.05)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capmodel.lab.consumer_loops import turn
+from capmodel.lab._consumer_loops import turn
 from capmodel.lab.outcome import LabError
 from capmodel.lab.sockets import geometry
 

@@ -7,17 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.lab.board import (
-    BYTES,
-    DELIVERED,
-    INTERRUPTED,
-    POLLS,
-    STOP,
-    VALUE,
-    WORK_TIME,
-    YIELDS,
-)
-from capmodel.lab.machine_code import (
+from capmodel.lab._machine_code import (
     MSG_DONTWAIT,
     c_nanosleep,
     c_poll,
@@ -31,6 +21,16 @@ from capmodel.lab.machine_code import (
     load64,
     store32,
     store64,
+)
+from capmodel.lab.board import (
+    BYTES,
+    DELIVERED,
+    INTERRUPTED,
+    POLLS,
+    STOP,
+    VALUE,
+    WORK_TIME,
+    YIELDS,
 )
 from capmodel.simulation.compiled import compiled
 
