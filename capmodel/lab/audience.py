@@ -16,7 +16,7 @@ from capmodel.lab.links import Links
 from capmodel.lab.point import LabPoint
 
 # reading a full buffer takes its work, and more on a machine that is shared
-_DRAIN_FACTOR, _DRAIN_LEAST = 4.0, 3.0
+_DRAIN_FACTOR, _DRAIN_LEAST, _DRAIN_MOST = 4.0, 3.0, 180.0
 _LOOK = 0.01
 
 
@@ -86,7 +86,7 @@ class Consumers:
 
         queued = min(expected, self._point.slots)
         work = self._point.longest_work * queued * self._point.consumers
-        patience = _DRAIN_LEAST + _DRAIN_FACTOR * work
+        patience = min(_DRAIN_LEAST + _DRAIN_FACTOR * work, _DRAIN_MOST)
         self._crew.wait(all_ended, patience, "the receiver does not come to an end", _LOOK)
         return [_counts(row) for row in self._rows]
 

@@ -14,7 +14,7 @@ _WORDS = 64
 _TEXT = 1024
 
 # words of the control row; each has a cache line to itself
-STOP, ABORT, EXPECTED = 0, 8, 16
+STOP, EXPECTED = 0, 8
 
 # words of the sender's row
 (OFFERED, RING_DROPS, SENT, REFUSED, SEND_CALLS, SEND_TIME, ELAPSED, LATE, FAILURE,
@@ -43,7 +43,7 @@ class Board:
 
     @property
     def control(self) -> Counters:
-        """Flags: STOP, ABORT, EXPECTED."""
+        """Flags: STOP, EXPECTED."""
         return self._rows[0]
 
     @property

@@ -21,7 +21,7 @@ from capmodel.lab.outcome import LabError
 SENDER, RECEIVER = "lab0", "lab1"
 
 # the longest point, its drain, and compiling the loops at the first
-_PATIENCE = 180.0
+_PATIENCE = 330.0
 _ENTER = Path(__file__).with_name("_enter.py")
 _LIBRARIES = ("numba", "pyroute2")
 

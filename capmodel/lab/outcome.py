@@ -57,7 +57,8 @@ class ConsumerCounts:
     user, system : float
         CPU time of the consumer [s] by mode: the kernel samples the shares, the sum is exact.
     waited : float
-        Time [s] that it was ready to run while another process had the core.
+        Time [s] that it was ready to run while another process had the core, or, where softirq work
+        shares it, the kernel's thread for that.
     """
 
     delivered: int

@@ -427,6 +427,14 @@ def _check_work(point: LabPoint) -> None:
             raise ValueError("work and zlib_level exclude each other")
     if point.longest_work > 0.1:
         raise ValueError(f"work must be at most 0.1 s per packet, got {point.work!r}")
+    timed = point.rate is not None and point.duration is not None
+    offered = point.packets or (point.rate * point.duration if timed else MOST_PACKETS)
+    left = point.longest_work * min(point.slots, offered) * point.consumers
+    if left > MOST_SECONDS:
+        raise ValueError(
+            f"a full buffer may take at most {MOST_SECONDS:g} s of work to read, got {left:g} s; "
+            "give less work or a smaller buffer"
+        )
 
 
 def _check_app(point: LabPoint) -> None:

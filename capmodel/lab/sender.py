@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.lab._sender_loop import Outlet, Played, play
+from capmodel.lab._sender_loop import TOO_LONG, Outlet, Played, play
 from capmodel.lab.board import FAILURE, SENDER_WAITED, Board
 from capmodel.lab.consumer import waited
 from capmodel.lab.links import Links
@@ -55,6 +55,8 @@ def send(point: LabPoint, links: Links, board: Board, most_seconds: float) -> No
         _play(point, sock.fileno(), most, board, most_seconds)
         board.sender[SENDER_WAITED] = waited() - before
     failure = int(board.sender[FAILURE])
+    if failure == TOO_LONG:
+        raise LabError(f"the sender was not done after {most_seconds:g} s; offer less")
     if failure > 0:
         raise LabError(f"the kernel refused to send a frame ({os.strerror(failure)})")
 
@@ -85,7 +87,7 @@ def _play(point: LabPoint, descriptor: int, most: int, board: Board, most_second
     played = Played(source, trace, lengths, most, until, int(most_seconds * 1e9))
     outlet = Outlet(descriptor, point.batch, frame.ctypes.data, messages, vectors)
     queue = np.zeros(point.ring, dtype=np.int64)
-    play(rng, played, outlet, queue, board.control, board.sender)
+    play(rng, played, outlet, queue, board.sender)
 
 
 def open_socket(links: Links, index: int) -> socket.socket:

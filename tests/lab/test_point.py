@@ -31,6 +31,7 @@ from capmodel.lab.point import MOST_PACKETS, MOST_SECONDS
         ({"work": float("nan")}, "work must be"),
         ({"work": (1e-6, 1e-9, 1e-9)}, "work must be seconds per packet or a pair"),
         ({"work": "1s"}, "work must be at most 0.1 s"),
+        ({"work": "50ms", "packets": 10**5}, "a full buffer may take at most 60 s"),
         ({"zlib_level": 10}, "zlib_level must be a whole number from 0 to 9"),
         ({"zlib_level": 1, "work": "1us"}, "work and zlib_level exclude each other"),
         ({"pinning": "both"}, "pinning must be one of 'split', 'same', 'auto'"),

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytest.importorskip("numba")
+
 from capmodel.lab import LabError, LabPoint, run_point
 from capmodel.lab.processes import Usage
 from capmodel.lab.programs import _counts

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("numba")
+
 from capmodel.lab._consumer_loops import turn
 from capmodel.lab.outcome import LabError
 from capmodel.lab.sockets import geometry
