@@ -42,8 +42,10 @@ def draw(series: Sequence[Repeats]) -> Figure:
         line(bottom, work, wakeups, number, None)
     top.set_ylabel("captured [%]")
     share_axis(top)
-    legend(top, loc="lower left")
+    if len({item.point.pinning for item in series}) > 1:
+        legend(top, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
     bottom.set_ylabel("wakeups [1000/s]")
     bottom.set_ylim(0.0, None)
     bottom.set_xlabel("work per packet [us]")
+    figure.align_ylabels()
     return figure

@@ -40,10 +40,17 @@ class Repeats:
 
     @property
     def disturbed(self) -> float:
-        """Median share of the run in which other processes or the hypervisor held up the sender."""
-        shares = [(run.waited + run.stolen / max(1, len(run.cpu))) / run.elapsed
-                  for run in self.runs]  # fmt: skip
-        return float(np.median(shares))
+        """Median share of the run in which the sender, or a consumer, wanted a core in vain.
+
+        Other processes and the hypervisor had it; on a core that is shared with softirq work, also
+        the kernel's thread for that.
+        """
+        return float(np.median([_disturbed(run) for run in self.runs]))
+
+
+def _disturbed(run: LabRun) -> float:
+    waits = (run.waited, *(consumer.waited for consumer in run.consumers))
+    return (max(waits) + run.stolen / max(1, len(run.cpu))) / run.elapsed
 
 
 def run_interleaved(
