@@ -40,17 +40,19 @@ class Repeats:
 
     @property
     def disturbed(self) -> float:
-        """Median share of the run in which the sender, or a consumer, wanted a core in vain.
+        """Median over the runs of the largest share of time that one wanted a core in vain [-].
 
-        Other processes and the hypervisor had it; on a core that is shared with softirq work, also
-        the kernel's thread for that.
+        Of the sender's time, or of that in which a consumer was ready to run. Other processes and
+        the hypervisor had the core; where softirq work shares it, also the kernel's thread for
+        that.
         """
         return float(np.median([_disturbed(run) for run in self.runs]))
 
 
 def _disturbed(run: LabRun) -> float:
-    waits = (run.waited, *(consumer.waited for consumer in run.consumers))
-    return (max(waits) + run.stolen / max(1, len(run.cpu))) / run.elapsed
+    sender = (run.waited + run.stolen / max(1, len(run.cpu))) / run.elapsed
+    wanted = [(c.waited, c.waited + c.user + c.system) for c in run.consumers]
+    return max(sender, *(vain / whole if whole else 0.0 for vain, whole in wanted))
 
 
 def run_interleaved(
