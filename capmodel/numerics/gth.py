@@ -11,6 +11,8 @@ C. A. O'Cinneide, Numerische Mathematik 65, 1993.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -71,8 +73,16 @@ def ginverse(rates: Array, exits: Array) -> Array:
 
 def _inverse_of_two(rates: Array, exits: Array) -> Array:
     a, b = rates[..., 0, 1], rates[..., 1, 0]
-    rows = _two(a, b, exits[..., 0], exits[..., 1])
-    return np.stack(rows, axis=-1).reshape(*rows[0].shape, 2, 2)
+    return _square(*_two(a, b, exits[..., 0], exits[..., 1]))
+
+
+def _square(*entries: Array) -> Array:
+    """A matrix from its entries, row by row."""
+    m = math.isqrt(len(entries))
+    out = np.empty((*entries[0].shape, m, m))
+    for i, entry in enumerate(entries):
+        out[..., i // m, i % m] = entry
+    return out
 
 
 def _two(a: Array, b: Array, p: Array, q: Array) -> tuple[Array, Array, Array, Array]:
@@ -95,9 +105,10 @@ def _inverse_of_three(rates: Array, exits: Array) -> Array:
     )
     back1, back2 = a10 * first, a20 * first
     n10, n20 = n11 * back1 + n12 * back2, n21 * back1 + n22 * back2
-    rows = (first + to1 * n10 + to2 * n20, to1 * n11 + to2 * n21, to1 * n12 + to2 * n22,
-            n10, n11, n12, n20, n21, n22)  # fmt: skip
-    return np.stack(rows, axis=-1).reshape(*rows[0].shape, 3, 3)
+    return _square(
+        first + to1 * n10 + to2 * n20, to1 * n11 + to2 * n21, to1 * n12 + to2 * n22,
+        n10, n11, n12, n20, n21, n22,
+    )  # fmt: skip
 
 
 def _inverse_by_loop(rates: Array, exits: Array) -> Array:

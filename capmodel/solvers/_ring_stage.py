@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from capmodel.numerics.cyclic_reduction import Boundary, Levels, Weights, solve_levels
+from capmodel.numerics.cyclic_reduction import Boundary, Levels, Weights
+from capmodel.numerics.doubling import solve_few_phases
 from capmodel.numerics.gth import Array
 from capmodel.solvers._feeds import KernelService
 
@@ -80,7 +81,7 @@ class RingStage:
             here = np.arange(p)
             local[:, here, p + here] += asleep_busy
             below[:, 0, 1] = asleep_idle
-        solution = solve_levels(
+        solution = solve_few_phases(
             Levels(self.ring, self.rate * np.eye(len(self.local)), local, down, local),
             Boundary(below, self.up, last),
             Weights(self.ground, core, self.slope, top),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights, solve_levels
+from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights
+from capmodel.numerics.doubling import solve_few_phases
 from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import PhaseType
 
@@ -154,7 +155,7 @@ def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
         top_stay=_away(feed.full_moves + feed.full_delivers, consumer),
     )  # fmt: skip
     boundary = _Bottom(feed, consumer)
-    solution = solve_levels(levels, boundary.rates, _weights(feed, consumer, capacity, boundary))
+    solution = solve_few_phases(levels, boundary.rates, _weights(feed, consumer, capacity, boundary))
     return _flows(feed, consumer, solution, boundary)
 
 

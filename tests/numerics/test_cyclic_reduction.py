@@ -1,4 +1,4 @@
-"""Cyclic reduction against elimination of the whole chain in fractions, and closed forms."""
+"""Cyclic reduction and doubling against elimination of the whole chain in fractions, and more."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights, solve_levels
+from capmodel.numerics.doubling import solve_few_phases
 from tests.oracles.tandem_chain import by_elimination
 
 TIGHT = 1e-12
 ONE = np.ones((1, 1))
+WAYS = [solve_levels, solve_few_phases]  # every chain here has few phases
 
 
 def random_chain(
@@ -102,18 +104,20 @@ def check(solution: QBDSolution, expected: dict[str, list[Fraction]], tolerance:
         )
 
 
+@pytest.mark.parametrize("solve", WAYS)
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7, 8, 9, 12])
 @pytest.mark.parametrize("drift", [1e-9, 0.3, 1.0, 1.3, 1e6])
 @pytest.mark.parametrize("groups", [0, 2])
-def test_against_fractions(count, drift, groups):
+def test_against_fractions(solve, count, drift, groups):
     """Even and odd numbers of levels, under- and overload, probabilities down to 1e-100."""
     rng = np.random.default_rng([count, int(1e9 * drift) % 10007, groups])
     chain = random_chain(rng, count, drift, groups)
-    check(solve_levels(*chain), by_hand(*chain), TIGHT)
+    check(solve(*chain), by_hand(*chain), TIGHT)
 
 
+@pytest.mark.parametrize("solve", WAYS)
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-14, 1e-60])
-def test_nearly_decomposable(epsilon):
+def test_nearly_decomposable(solve, epsilon):
     """Phases that hardly ever change: three queues of different load, an epsilon apart."""
     rng = np.random.default_rng(5)
     up, down = np.diag([0.5, 1.0, 1.3]), np.eye(3)
@@ -121,18 +125,19 @@ def test_nearly_decomposable(epsilon):
     levels = Levels(7, up, local, down, 2.0 * local)
     weights = Weights(*(rng.random((3, 2)) for _ in range(4)))
     chain = levels, Boundary(local, up, down), weights
-    check(solve_levels(*chain), by_hand(*chain), TIGHT)
+    check(solve(*chain), by_hand(*chain), TIGHT)
 
 
-def birth_death(load: float, count: int) -> QBDSolution:
+def birth_death(solve, load: float, count: int) -> QBDSolution:
     levels = Levels(count, load * ONE, 0 * ONE, ONE, 0 * ONE)
     weights = Weights(0 * ONE, 0 * ONE, ONE, count * ONE)
-    return solve_levels(levels, Boundary(0 * ONE, load * ONE, ONE), weights)
+    return solve(levels, Boundary(0 * ONE, load * ONE, ONE), weights)
 
 
+@pytest.mark.parametrize("solve", WAYS)
 @pytest.mark.parametrize("count", [1, 2, 3, 1000, 4097, 65536, 99_999, 100_000, 1_000_000])
 @pytest.mark.parametrize("load", [0.5, 0.999, 1.0, 1.001, 1.3, 40.0])
-def test_one_phase_and_many_levels(load, count):
+def test_one_phase_and_many_levels(solve, load, count):
     """M/M/1/K in 60 digits: the ends, and the mean content."""
     with mpmath.workdps(60):
         rho = mpmath.mpf(load)
@@ -143,7 +148,7 @@ def test_one_phase_and_many_levels(load, count):
             above = (count + 1) * rho ** (count + 1) / (1 - rho ** (count + 1))
             mean = rho / (1 - rho) - above
         expected = [float(x) for x in (bottom, bottom * rho, bottom * rho**count, mean)]
-    got = birth_death(load, count)
+    got = birth_death(solve, load, count)
     values = [got.boundary[0], got.first[0], got.last[0], got.sums[0]]
     # the load itself is known to 1e-16 only: a probability of load**count to count times that
     tolerance = max(TIGHT, 4e-16 * count)
@@ -154,20 +159,22 @@ def test_one_phase_and_many_levels(load, count):
             assert value < 1e-90
 
 
-def test_stack_of_which_some_end_closed():
+@pytest.mark.parametrize("solve", WAYS)
+def test_stack_of_which_some_end_closed(solve):
     """Members are solved alone when only some of them are in deep overload."""
     loads = np.array([0.5, 1.0, 50.0]).reshape(-1, 1, 1)
     levels = Levels(4096, loads * ONE, 0 * ONE, ONE + 0 * loads, 0 * ONE)
     weights = Weights(0 * ONE, 0 * ONE, ONE, 4096 * ONE)
-    got = solve_levels(levels, Boundary(0 * ONE, loads * ONE, ONE), weights)
+    got = solve(levels, Boundary(0 * ONE, loads * ONE, ONE), weights)
     for i, load in enumerate(loads.ravel()):
-        alone = birth_death(float(load), 4096)
+        alone = birth_death(solve, float(load), 4096)
         np.testing.assert_allclose(got.last[i], alone.last, rtol=TIGHT)
         np.testing.assert_allclose(got.sums[i], alone.sums, rtol=TIGHT)
 
 
+@pytest.mark.parametrize("solve", WAYS)
 @pytest.mark.parametrize("groups", [0, 2])
-def test_stacks_are_solved_alike(groups):
+def test_stacks_are_solved_alike(solve, groups):
     chains = [random_chain(np.random.default_rng(i), 6, 0.5, groups) for i in range(3)]
 
     def stacked(position):
@@ -178,18 +185,19 @@ def test_stacks_are_solved_alike(groups):
                 values[name] = np.stack([getattr(chain[position], name) for chain in chains])
         return kind(**values)
 
-    together = solve_levels(stacked(0), stacked(1), stacked(2))
+    together = solve(stacked(0), stacked(1), stacked(2))
     for i, chain in enumerate(chains):
-        alone = solve_levels(*chain)
+        alone = solve(*chain)
         for name, value in vars(alone).items():
             np.testing.assert_allclose(getattr(together, name)[i], value, rtol=TIGHT, err_msg=name)
 
 
+@pytest.mark.parametrize("solve", WAYS)
 @given(st.integers(1, 5000), st.floats(1e-3, 1e3), st.integers(0, 2), st.integers(0, 10**6))
-def test_balance(count, drift, groups, seed):
+def test_balance(solve, count, drift, groups, seed):
     """Flow up and down between the boundary and level 1 is the same; a sum of 1 is 1."""
     levels, boundary, weights = random_chain(np.random.default_rng(seed), count, drift, groups)
-    got = solve_levels(levels, boundary, weights)
+    got = solve(levels, boundary, weights)
     up = got.boundary @ boundary.up.sum(-1)
     if groups:
         up = up + sum(got.boundary @ depart.sum(-1) for depart in boundary.depart)
