@@ -19,6 +19,7 @@ BUFFER_KINDS = ("slots", "double", "blocks", "ring")
 DRIVER_MODES = ("napi", "interrupt", "moderated", "polling", "thread")
 PINNINGS = ("same", "split", "auto")
 ON_FULL = ("drop", "block")
+PARTS = ("arrivals", "kernel", "buffer", "consumer", "wakeup", "cores")
 
 
 def _check(part: object, positive: tuple[str, ...], nonnegative: tuple[str, ...]) -> None:
@@ -405,10 +406,7 @@ def parts(path: CapturePath) -> dict[str, dict[str, Any]]:
     dict of dict
         Part, field, value.
     """
-    named = {
-        name: getattr(path, name)
-        for name in ("arrivals", "kernel", "buffer", "consumer", "wakeup", "cores")
-    }
+    named = {name: getattr(path, name) for name in PARTS}
     return {
         name: {field.name: getattr(part, field.name) for field in fields(part)}
         for name, part in named.items()

@@ -29,7 +29,7 @@ from capmodel.numerics.gth import Array, ginverse, stationary
 
 __all__ = ["solve_few_phases"]
 
-_FEW = 24  # phases of a level up to which this is faster than cyclic reduction
+_FEW = 12  # phases entered from above, up to which this is faster than cyclic reduction
 
 
 def solve_few_phases(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolution:
@@ -64,18 +64,13 @@ def solve_few_phases(levels: Levels, boundary: Boundary, weights: Weights) -> QB
     >>> bool(np.isclose(solution.last[0], 0.001 * 0.999**100_000, rtol=1e-10, atol=0))
     True
     """
-    if _phases(levels) > _FEW:
+    if len(_entered(levels.down)) > _FEW:
         return solve_levels(levels, boundary, weights)
     with np.errstate(all="ignore"):  # what becomes infinite or undefined is looked at
         solution = _solve(levels, boundary, weights)
     if not np.isfinite(solution.sums).all():
         return solve_levels(levels, boundary, weights)
     return solution
-
-
-def _phases(levels: Levels) -> int:
-    excursions = 0 if levels.rise is None else levels.rise.shape[-3] * levels.rise.shape[-1]
-    return int(levels.up.shape[-1] + excursions)
 
 
 class _Doubling:
@@ -106,11 +101,12 @@ class _Doubling:
             upper = upper @ self.shift
         # entering the lower block at the seam: out of it, or up and back at the seam
         trip = lower[..., u:, :u] @ upper[..., :u, :]
-        seam = trip * self.not_down + lower[..., u:, :] * self.not_up
+        stays = lower * self.not_up
+        seam = trip * self.not_down + stays[..., u:, :]
         leaves = (seam @ self.leaving)[..., 0]
         falling = ginverse(trip[..., u : u + k], leaves) @ seam
-        whole = upper[..., u : u + k] @ falling + upper * self.not_down
-        whole[..., :u, :] = lower[..., :u, :u] @ whole[..., :u, :] + lower[..., :u, :] * self.not_up
+        whole: Array = upper[..., u : u + k] @ falling + upper * self.not_down
+        whole[..., :u, :] = lower[..., :u, :u] @ whole[..., :u, :] + stays[..., :u, :]
         return whole
 
     def block(self, one: Array, count: int) -> Array:
@@ -151,9 +147,8 @@ def _excursions(levels: Levels, boundary: Boundary, weights: Weights) -> _Excurs
     none = np.zeros((*rise.shape[-3:-1], weights.core.shape[-1]))
     joined = join.sum(-1)
     top_stay = stay if levels.top_stay is None else levels.top_stay
-    last = ginverse(top_stay, joined)
     return _Excursions(
-        _diagonal(ginverse(stay, joined + rise.sum(-1))), _diagonal(last),
+        _diagonal(ginverse(stay, joined + rise.sum(-1))), _diagonal(ginverse(top_stay, joined)),
         _diagonal(rise), _under(join),
         np.concatenate([depart[..., i, :, :] for i in range(depart.shape[-3])], axis=-1),
         _with_mass(_under(none if flat is None else flat)),
@@ -179,20 +174,22 @@ def _under(groups: Array) -> Array:
 
 def _with_mass(weight: Array, each: float = 1.0) -> Array:
     """Prepend the weight that makes the sum the total probability."""
-    return np.concatenate([np.full((*weight.shape[:-1], 1), each), weight], axis=-1)
+    out = np.empty((*weight.shape[:-1], weight.shape[-1] + 1))
+    out[..., 0], out[..., 1:] = each, weight
+    return out
 
 
 def _solve(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolution:
     """Level 1 and the last one stay, with the boundary; the levels between are one block."""
     m, b, n = levels.up.shape[-1], boundary.local.shape[-1], levels.count
     exc = _excursions(levels, boundary, weights)
-    batch = np.broadcast_shapes(*(
+    batch = np.broadcast_shapes(*{
         part.shape[:-2] for part in (
             levels.up, levels.local, levels.down, levels.top, boundary.local, boundary.up,
             boundary.down, weights.boundary, weights.core, weights.core_top,
             *(() if exc is None else exc),
         )
-    ))  # fmt: skip
+    })  # fmt: skip
     ends = 1 if n == 1 else 2
     flow = np.zeros((*batch, b + ends * m, b + ends * m))
     earned = np.zeros((*batch, b + ends * m, weights.core.shape[-1] + 1))
@@ -235,7 +232,7 @@ def _add_between(
 ) -> Array | None:  # fmt: skip
     """Visits to levels 2 to n - 1, and to the excursions of level n; times spent in the latter."""
     bottom, first, last = parts
-    m, batch = levels.up.shape[-1], flow.shape[:-2]
+    batch = flow.shape[:-2]
     ways = _Ways(levels, exc)
     one, rule = _one_level(levels, weights, exc, ways, batch)
     between = rule.block(one, levels.count - 2)
@@ -268,7 +265,7 @@ class _Ways:
 
 def _entered(rates: Array) -> npt.NDArray[np.intp]:
     """Columns in which there is something."""
-    return np.flatnonzero(rates.any(tuple(range(rates.ndim - 1))))
+    return np.flatnonzero(rates.reshape(-1, rates.shape[-1]).any(0))
 
 
 def _one_level(
@@ -277,15 +274,16 @@ def _one_level(
     """Level 2 as a block."""
     m, sums = levels.up.shape[-1], weights.core.shape[-1] + 1
     slope = _with_mass(weights.core_slope, 0.0)
-    steep = slope.any(tuple(range(slope.ndim - 1)))
-    if exc is not None:
-        steep = steep | exc.growth.any(tuple(range(exc.growth.ndim - 1)))
-    growing = np.flatnonzero(steep).tolist()
+    rising = {*_entered(slope).tolist(), *(() if exc is None else _entered(exc.growth).tolist())}
+    growing = sorted(rising)
     core, u, k = len(ways.core), len(ways.core) + len(ways.exc), len(ways.down)
     rule = _Doubling(u, k, sums, growing)
     more = rule.earned.stop
     paths = np.zeros((*batch, m, rule.width))
-    paths[..., :core], paths[..., u : u + k] = levels.up[..., ways.core], levels.down[..., ways.down]
+    paths[..., :core], paths[..., u : u + k] = (
+        levels.up[..., ways.core],
+        levels.down[..., ways.down],
+    )
     paths[..., rule.earned] = _with_mass(weights.core) + 2.0 * slope
     paths[..., more:] = slope[..., growing]
     paths = ginverse(levels.local, levels.up.sum(-1) + levels.down.sum(-1)) @ paths

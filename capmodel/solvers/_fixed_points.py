@@ -85,7 +85,7 @@ def _inside(points: Array, bracket: Array, always: bool) -> Array:
 def _first_of_its_kind(points: Array, residual: Array) -> npt.NDArray[np.bool_]:
     """Whether no earlier point is on the way to the same place: close by, both hardly moving."""
     near = np.abs(points[:, None] - points).max(-1) < _MERGED
-    calm = np.abs(residual).max(-1) < 0.1
+    calm = np.abs(residual).max(-1) < 0.3
     same = near & calm[:, None] & calm
     first: npt.NDArray[np.bool_] = ~np.tril(same, -1).any(-1)
     return first

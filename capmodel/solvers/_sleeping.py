@@ -139,24 +139,44 @@ def _phases_alone(states: Array, matrix: Array) -> Array:
 
 def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
     """Solve the chain of one feed (or of a stack of feeds) and one sleeping consumer."""
-    r = feed.moves.shape[-1]
-    service, m = consumer.service, consumer.service.order
-    alone = _phases_alone(feed.serves, service.rates)
-    up = _with_phases(feed.delivers, m)
-    levels = Levels(
-        count=capacity,
-        up=up,
-        local=_with_phases(feed.moves, m) + alone,
-        down=_phases_alone(feed.serves, np.outer(service.exits, service.start)) + 0.0 * up,
-        top=_with_phases(feed.full_moves + feed.full_delivers, m) + alone,
-        rise=_away(feed.delivers, consumer, within=False),
-        stay=_away(feed.moves, consumer),
-        join=_back(r, consumer),
-        top_stay=_away(feed.full_moves + feed.full_delivers, consumer),
-    )  # fmt: skip
-    boundary = _Bottom(feed, consumer)
-    solution = solve_few_phases(levels, boundary.rates, _weights(feed, consumer, capacity, boundary))
-    return _flows(feed, consumer, solution, boundary)
+    return SleeperChain(feed, consumer, capacity).solve(feed)
+
+
+class SleeperChain:
+    """A consumer for feeds like `feed`: that may differ in where a delivery leads, only there.
+
+    What does not depend on that is worked out once: `moves`, and how much is delivered in which
+    state, must be the same in all feeds.
+    """
+
+    def __init__(self, feed: Feed, consumer: Sleeper, capacity: int) -> None:
+        r, service, m = feed.moves.shape[-1], consumer.service, consumer.service.order
+        self.consumer, self.capacity = consumer, capacity
+        self.alone = _phases_alone(feed.serves, service.rates)
+        self.local = _with_phases(feed.moves, m) + self.alone
+        self.down = _phases_alone(feed.serves, np.outer(service.exits, service.start))
+        self.stay, self.join = _away(feed.moves, consumer), _back(r, consumer)
+        self.bottom = _Bottom(feed, consumer)
+        self.weights = _weights(feed, consumer, capacity, self.bottom)
+
+    def solve(self, feed: Feed) -> Flows:
+        """Solve the chain of one feed or of a stack of feeds."""
+        consumer, m = self.consumer, self.consumer.service.order
+        full = feed.full_moves + feed.full_delivers
+        levels = Levels(
+            count=self.capacity,
+            up=_with_phases(feed.delivers, m),
+            local=self.local,
+            down=self.down,
+            top=_with_phases(full, m) + self.alone,
+            rise=_away(feed.delivers, consumer, within=False),
+            stay=self.stay,
+            join=self.join,
+            top_stay=_away(full, consumer),
+        )  # fmt: skip
+        boundary = self.bottom.rates(feed)
+        solution = solve_few_phases(levels, boundary, self.weights)
+        return _flows(feed, consumer, solution, self.bottom, boundary)
 
 
 def _stages(states: int, time: float, stages: int) -> Array:
@@ -188,47 +208,50 @@ class _Bottom:
 
     def __init__(self, feed: Feed, consumer: Sleeper) -> None:
         r, s = feed.signal_entry.shape[-2:]
-        m, start = consumer.service.order, consumer.service.start
-        polls = consumer.poll > 0.0 and not consumer.spins
-        signals = consumer.signal > 0.0 and not consumer.spins
-        delayed = consumer.latency > 0.0 and not consumer.spins
+        m = consumer.service.order
+        self.consumer = consumer
+        self.polls = polls = consumer.poll > 0.0 and not consumer.spins
+        self.signals = signals = consumer.signal > 0.0 and not consumer.spins
+        self.delayed = consumer.latency > 0.0 and not consumer.spins
         d = consumer.stages
         at = np.cumsum([0, r * d if polls else 0, r, s if signals else 0])
         self.polling, self.waiting, self.signalling = (
             slice(at[i], at[i + 1]) for i in range(3)
         )  # fmt: skip
         self.size = b = int(at[3])
-        batch = feed.batch
-        local, up = np.zeros((*batch, b, b)), np.zeros((*batch, b, r * m))
-        groups = int(polls) + int(delayed)
-        depart = np.zeros((*batch, groups, b, r * d))
-        down = np.zeros((*batch, r * m, b))
-
-        def awaken(rows: slice, to: Array) -> None:
-            if delayed:
-                depart[..., -1, rows, ::d] = to
-            else:
-                up[..., rows, :] = _starting(to, start)
-
+        self.local = local = np.zeros((*feed.batch, b, b))
+        self.down = np.zeros((r * m, b))
         if polls:
             steps = _stages(r, consumer.poll, d)
             local[..., self.polling, self.polling] = _with_phases(feed.empty_moves, d) + steps
             last = np.arange(r) * d + d - 1
             local[..., last, self.waiting.start + np.arange(r)] = d / consumer.poll
-            depart[..., 0, self.polling, :] = _with_phases(feed.empty_delivers, d)
         local[..., self.waiting, self.waiting] = feed.empty_moves
         if signals:
             local[..., self.waiting, self.signalling] = feed.signal_entry
             local[..., self.signalling, self.signalling] = feed.signal_moves
-            awaken(self.signalling, feed.signal_exit / consumer.signal)
-        else:
-            awaken(self.waiting, feed.empty_delivers)
         emptied = self.polling if polls else self.waiting
-        done = (feed.serves[:, None] * consumer.service.exits).reshape(-1)
         first = np.arange(r * m) // m * (d if polls else 1)
-        down[..., np.arange(r * m), emptied.start + first] = done
-        self.polls, self.delayed = polls, delayed
-        self.rates = Boundary(local, up, down, depart if groups else None)
+        self.down[np.arange(r * m), emptied.start + first] = (
+            feed.serves[:, None] * consumer.service.exits
+        ).reshape(-1)
+
+    def rates(self, feed: Feed) -> Boundary:
+        """All of their rates; those upwards depend on where a delivery leads."""
+        r, d, start = feed.moves.shape[-1], self.consumer.stages, self.consumer.service.start
+        groups = int(self.polls) + int(self.delayed)
+        up = np.zeros((*feed.batch, self.size, r * len(start)))
+        depart = np.zeros((*feed.batch, groups, self.size, r * d))
+        if self.polls:
+            depart[..., 0, self.polling, :] = _with_phases(feed.empty_delivers, d)
+        rows, to = self.waiting, feed.empty_delivers
+        if self.signals:
+            rows, to = self.signalling, feed.signal_exit / self.consumer.signal
+        if self.delayed:
+            depart[..., -1, rows, ::d] = to
+        else:
+            up[..., rows, :] = _starting(to, start)
+        return Boundary(self.local, up, self.down, depart if groups else None)
 
 
 def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> Weights:
@@ -284,12 +307,14 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
     )  # fmt: skip
 
 
-def _flows(feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom) -> Flows:
+def _flows(
+    feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom, boundary: Boundary
+) -> Flows:
     r, m, n = feed.moves.shape[-1], consumer.service.order, len(_SUMS)
     sums = {name: solution.sums[..., i] for i, name in enumerate(_SUMS)}
     waiting = solution.boundary[..., bottom.waiting]
     signal = solution.boundary[..., bottom.signalling]
-    emptied = solution.first[..., None, :] @ bottom.rates.down
+    emptied = solution.first[..., None, :] @ boundary.down
     polls = emptied.sum((-1, -2))
     if bottom.polls:
         last = solution.boundary[..., bottom.polling][..., consumer.stages - 1 :: consumer.stages]
@@ -297,7 +322,7 @@ def _flows(feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom
     else:
         falling = emptied[..., 0, bottom.waiting]
     full = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
-    if bottom.rates.depart is not None:
+    if boundary.depart is not None:
         away = solution.last_excursions.sum(-2)
         full = full + away.reshape(*away.shape[:-1], r, consumer.stages).sum(-1)
 

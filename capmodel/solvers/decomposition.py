@@ -8,8 +8,6 @@ and buffers may have any size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from capmodel.numerics.gth import Array
@@ -17,10 +15,9 @@ from capmodel.numerics.phase_type import PhaseType
 from capmodel.path import CapturePath
 from capmodel.results import Solution
 from capmodel.solvers import exact
-from capmodel.solvers._feeds import KernelService
 from capmodel.solvers._fixed_points import fixed_points
 from capmodel.solvers._ring_stage import RingStage
-from capmodel.solvers._sleeping import Feed, Flows, Sleeper, solve_sleeper
+from capmodel.solvers._sleeping import Feed, Flows, SleeperChain
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
 
@@ -66,17 +63,26 @@ def wait_stages(path: CapturePath) -> int:
     return PhaseType.fit(1.0, min(float(path.consumer.scv), 1.0), ERLANG_ORDER).order
 
 
-@dataclass(frozen=True)
 class _Stages:
     """Both stages of one path, and the step from one guess (or a stack of them) to the next."""
 
-    ring: RingStage
-    kernel: KernelService
-    consumer: Sleeper
-    capacity: int
-    rate: float
-    full_pace: float
-    kernel_cost: float
+    def __init__(self, path: CapturePath) -> None:
+        kernel = path.kernel
+        self.kernel = exact.kernel_of(path, ERLANG_ORDER)
+        consumer = exact.sleeper(path, ERLANG_ORDER, wait_stages(path))
+        self.signal = 0.0 if consumer.spins else consumer.signal
+        self.kernel_cost = float(kernel.cost)
+        self.full_pace = float(kernel.cost / kernel.drop_cost)
+        rate, p = float(path.arrivals.rate), self.kernel.time.order
+        self.states = p + 1
+        self.ring = RingStage(rate, int(kernel.ring), self.kernel, self.signal)
+        full = self.kernel.at_pace(self.full_pace)
+        self.moves, self.full_moves = np.zeros((p + 1, p + 1)), np.zeros((p + 1, p + 1))
+        self.moves[0, 1:] = self.full_moves[0, 1:] = rate * self.kernel.first
+        self.moves[1:, 1:], self.full_moves[1:, 1:] = self.kernel.time.rates, full.rates
+        self.exits = np.stack([self.kernel.time.exits, full.exits])
+        anyone = self._feed({"empties": np.ones(1), "empties_after_signal": np.ones(1)})
+        self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
 
     def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
         """Next logarithms of the unknowns; ring and buffer.
@@ -87,7 +93,7 @@ class _Stages:
         guess = np.exp(logs)
         asleep = guess[:, :-1] / self.kernel_cost
         ring = self.ring.solve(asleep[:, 0], asleep[:, 1:], guess[:, -1])
-        flows = solve_sleeper(self._feed(ring), self.consumer, self.capacity)
+        flows = self.buffer.solve(self._feed(ring))
         awake, paced = flows.awake_counts, self.kernel.paced
         with np.errstate(divide="ignore", invalid="ignore"):
             # a state that never occurs may have any rate: the mean one
@@ -104,29 +110,20 @@ class _Stages:
 
     def _feed(self, ring: dict[str, Array]) -> Feed:
         """The kernel as the buffer meets it: idle, or in a phase of its service."""
-        kernel, p = self.kernel, self.kernel.time.order
-        time, full = kernel.time, kernel.at_pace(self.full_pace)
+        p, start = self.kernel.time.order, self.kernel.time.start
         empties, after_signal = ring["empties"], ring["empties_after_signal"]
-        moves, full_moves = np.zeros((p + 1, p + 1)), np.zeros((p + 1, p + 1))
-        moves[0, 1:] = full_moves[0, 1:] = self.rate * kernel.first
-        moves[1:, 1:], full_moves[1:, 1:] = time.rates, full.rates
-        going_on = np.zeros((len(empties), p + 1))
-        going_on[:, 0] = empties
-        going_on[:, 1:] = (1.0 - empties)[:, None] * time.start
-
-        def delivers(exits: Array) -> Array:
-            rates = np.zeros((len(empties), p + 1, p + 1))
-            rates[:, 1:, :] = exits[:, None] * going_on[:, None, :]
-            return rates
-
-        resumes = np.zeros((len(empties), 1, p + 1))
+        delivers = np.zeros((2, len(empties), p + 1, p + 1))  # as usual, and while it is full
+        delivers[..., 1:, 0] = self.exits[:, None] * empties[:, None]
+        going_on = (1.0 - empties)[:, None] * start
+        delivers[..., 1:, 1:] = self.exits[:, None, :, None] * going_on[:, None, :]
+        resumes = np.empty((len(empties), 1, p + 1))
         resumes[:, 0, 0] = after_signal
-        resumes[:, 0, 1:] = (1.0 - after_signal)[:, None] * time.start
-        normal = delivers(time.exits)
+        resumes[:, 0, 1:] = (1.0 - after_signal)[:, None] * start
+        normal, full = delivers
         return Feed(
-            moves=moves, delivers=normal, empty_moves=moves, empty_delivers=normal,
-            full_moves=full_moves, full_delivers=delivers(full.exits), serves=np.ones(p + 1),
-            signal_entry=np.append(0.0, time.exits)[:, None], signal_moves=np.zeros((1, 1)),
+            moves=self.moves, delivers=normal, empty_moves=self.moves, empty_delivers=normal,
+            full_moves=self.full_moves, full_delivers=full, serves=np.ones(p + 1),
+            signal_entry=np.append(0.0, self.exits[0])[:, None], signal_moves=np.zeros((1, 1)),
             signal_exit=resumes, counts=np.eye(p + 1), signal_counts=np.zeros((1, p + 1)),
         )  # fmt: skip
 
@@ -162,19 +159,9 @@ def solve(path: CapturePath) -> Solution:
     reason = accepts(path)
     if reason is not None:
         raise ValueError(f"decomposition: {reason}")
-    kernel = path.kernel
-    service = exact.kernel_of(path, ERLANG_ORDER)
-    consumer = exact.sleeper(path, ERLANG_ORDER, wait_stages(path))
-    signal = 0.0 if consumer.spins else consumer.signal
-    stages = _Stages(
-        RingStage(float(path.arrivals.rate), int(kernel.ring), service, signal),
-        service, consumer, int(path.buffer.capacity), float(path.arrivals.rate),
-        float(kernel.cost / kernel.drop_cost),
-        float(kernel.cost),
-    )  # fmt: skip
-    states = 1 + service.time.order
-    starts = np.log([[start] * states + [1.0] for start in STARTS])
-    least = float(np.log(LEAST * kernel.cost / max(kernel.cost, signal)))
+    stages = _Stages(path)
+    starts = np.log([[start] * stages.states + [1.0] for start in STARTS])
+    least = float(np.log(LEAST * stages.kernel_cost / max(stages.kernel_cost, stages.signal)))
     points, failed = fixed_points(stages.step, starts, least)
     if not points:
         raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")

@@ -14,7 +14,7 @@ import numpy as np
 
 from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import MAX_ORDER, PhaseType
-from capmodel.path import CapturePath, parts
+from capmodel.path import PARTS, CapturePath
 from capmodel.results import Solution
 from capmodel.solvers._crosswise import solve_crosswise
 from capmodel.solvers._feeds import (
@@ -61,9 +61,9 @@ def objection(path: CapturePath, least_scv: float) -> str | None:
 
 
 def _not_scalar(path: CapturePath) -> str | None:
-    for part, values in parts(path).items():
-        for name, value in values.items():
-            if np.ndim(value) > 0:
+    for part in PARTS:
+        for name, value in vars(getattr(path, part)).items():
+            if not isinstance(value, (float, int, str)) and np.ndim(value) > 0:
                 return f"one path at a time: {part}.{name} is an array"
     return None
 
