@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from capmodel.formulary._typing import Array, ArrayLike, asarrays
+from capmodel.formulary._elementwise import clip, each_floats, maximum, minimum
+from capmodel.formulary._typing import Array, ArrayLike
 
 
 def interrupts_per_packet_napi(
@@ -57,10 +56,10 @@ def interrupts_per_packet_napi(
     >>> round(float(interrupts_per_packet_napi(0.5, 0.3, 0.0, 10.0, 1.0)), 4)
     0.1417
     """
-    offered, kernel, cost, wait, variation = asarrays(
+    offered, kernel, cost, wait, variation = each_floats(
         offered_rate, kernel_cost, interrupt_cost, delay, scv
     )
-    mix = np.clip(variation, 0.0, 1.0)
+    mix = clip(variation, 0.0, 1.0)
     opening = mix / (2.0 - mix)
-    slack = np.maximum(1.0 - offered * kernel, 0.0)
-    return np.minimum(slack / np.maximum(opening + offered * (cost + wait), slack + 1e-300), 1.0)
+    slack = maximum(1.0 - offered * kernel, 0.0)
+    return minimum(slack / maximum(opening + offered * (cost + wait), slack + 1e-300), 1.0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from capmodel.formulary._typing import Array, ArrayLike, asarrays
+from capmodel.formulary._elementwise import clip, each_floats, where
+from capmodel.formulary._typing import Array, ArrayLike
 
 
 def loss_gg1k_diffusion(
@@ -48,13 +49,13 @@ def loss_gg1k_diffusion(
     >>> round(float(loss_gg1k_diffusion(1.0, 99, 2.0)), 12)
     0.01
     """
-    load, size, spread = asarrays(offered_load, capacity, variability)
+    load, size, spread = each_floats(offered_load, capacity, variability)
     excess = load - 1.0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        exponent = np.clip(2.0 * size * excess / spread, -740.0, 740.0)
+        exponent = clip(2.0 * size * excess / spread, -740.0, 740.0)
         # rho - exp(-g) = (rho - 1) + (1 - exp(-g)): both of one sign, so nothing cancels
         general = excess / (excess - np.expm1(-exponent))
         at_one = 1.0 / (1.0 + 2.0 * size / spread)
-    smooth = np.where(np.abs(excess) < 1e-12, at_one, general)
-    fluid = np.where(excess > 0.0, excess / np.where(excess > 0.0, load, 1.0), 0.0)
-    return np.where(spread > 0.0, np.clip(smooth, 0.0, 1.0), fluid)
+    smooth = where(np.abs(excess) < 1e-12, at_one, general)
+    fluid = where(excess > 0.0, excess / where(excess > 0.0, load, 1.0), 0.0)
+    return where(spread > 0.0, clip(smooth, 0.0, 1.0), fluid)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from capmodel.formulary._typing import Array, ArrayLike, asarrays
+from capmodel.formulary._elementwise import clip, each_floats, maximum, where
+from capmodel.formulary._typing import Array, ArrayLike
 
 # A poll that is certain to be interrupted never ends in sleep; the limit is taken as a tiny chance.
 _NEVER = 1e-9
@@ -57,12 +58,12 @@ def carried_rate_saturated(
     >>> [float(round(x, 4)) for x in carried_rate_saturated(1.0, [0.0, 0.5, 1.0, 2.0], 2.0, 6.0)]
     [0.6667, 0.8, 1.0, 0.5]
     """
-    kernel, consumer, wake, off = asarrays(kernel_cost, consumer_cost, wakeup_cost, off_time)
+    kernel, consumer, wake, off = each_floats(kernel_cost, consumer_cost, wakeup_cost, off_time)
     excess = off - wake
     with np.errstate(divide="ignore", invalid="ignore"):
-        amortised = np.where(excess > 0, excess / (off * kernel - wake * consumer), 0.0)
-        bound = 1.0 / np.maximum(consumer, kernel)
-    return np.where(consumer < kernel, np.maximum(1.0 / (kernel + wake), amortised), bound)
+        amortised = where(excess > 0, excess / (off * kernel - wake * consumer), 0.0)
+        bound = 1.0 / maximum(consumer, kernel)
+    return where(consumer < kernel, maximum(1.0 / (kernel + wake), amortised), bound)
 
 
 def wakeup_rate_saturated(
@@ -94,12 +95,12 @@ def wakeup_rate_saturated(
     >>> float(wakeup_rate_saturated(1.0, 0.5, 2.0, 6.0))
     0.1
     """
-    kernel, consumer, wake, off = asarrays(kernel_cost, consumer_cost, wakeup_cost, off_time)
+    kernel, consumer, wake, off = each_floats(kernel_cost, consumer_cost, wakeup_cost, off_time)
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = (kernel - consumer) / (off * kernel - wake * consumer)
     every = 1.0 / (kernel + wake)
     amortised = (off > wake) & (off - wake > kernel - consumer)
-    return np.where(consumer < kernel, np.where(amortised, rate, every), 0.0)
+    return where(consumer < kernel, where(amortised, rate, every), 0.0)
 
 
 def packets_per_wakeup(
@@ -128,10 +129,10 @@ def packets_per_wakeup(
     >>> float(packets_per_wakeup(1.0, 0.5, 2.0, 6.0))
     8.0
     """
-    kernel, consumer, wake, off = asarrays(kernel_cost, consumer_cost, wakeup_cost, off_time)
+    kernel, consumer, wake, off = each_floats(kernel_cost, consumer_cost, wakeup_cost, off_time)
     with np.errstate(divide="ignore", invalid="ignore"):
-        batch = np.maximum((off - wake) / (kernel - consumer), 1.0)
-    return np.where(consumer < kernel, batch, np.inf)
+        batch = maximum((off - wake) / (kernel - consumer), 1.0)
+    return where(consumer < kernel, batch, np.inf)
 
 
 def kappa_effective(wakeup_cost: ArrayLike, off_time: ArrayLike) -> Array:
@@ -160,9 +161,9 @@ def kappa_effective(wakeup_cost: ArrayLike, off_time: ArrayLike) -> Array:
     >>> float(kappa_effective(2.0, 6.0))
     0.5
     """
-    wake, off = asarrays(wakeup_cost, off_time)
+    wake, off = each_floats(wakeup_cost, off_time)
     with np.errstate(divide="ignore"):
-        return np.where(off > wake, wake / np.maximum(off - wake, 0.0), np.inf)
+        return where(off > wake, wake / maximum(off - wake, 0.0), np.inf)
 
 
 def critical_rate(kernel_cost: ArrayLike, wakeup_cost: ArrayLike, off_time: ArrayLike) -> Array:
@@ -229,11 +230,11 @@ def optimal_consumer_cost(
     >>> float(optimal_consumer_cost(1.3, 1.0, 2.0, 6.0))
     1.0
     """
-    offered, kernel, wake, off = asarrays(offered_rate, kernel_cost, wakeup_cost, off_time)
+    offered, kernel, wake, off = each_floats(offered_rate, kernel_cost, wakeup_cost, off_time)
     with np.errstate(divide="ignore", invalid="ignore"):
         plateau = (off * kernel - (off - wake) / offered) / wake
-    least = np.where(offered <= critical_rate(kernel, wake, off), 0.0, plateau)
-    return np.where(offered * kernel >= 1.0, kernel, np.clip(least, 0.0, kernel))
+    least = where(offered <= critical_rate(kernel, wake, off), 0.0, plateau)
+    return where(offered * kernel >= 1.0, kernel, clip(least, 0.0, kernel))
 
 
 def poll_miss_probability(
@@ -275,9 +276,9 @@ def poll_miss_probability(
     >>> bool(np.isclose(poll_miss_probability(1.0, 0.4, 0.3, 1.0), np.exp(-0.3)))
     True
     """
-    gap, consumer, poll, variation = asarrays(interval, consumer_cost, poll_cost, scv)
-    mix = np.clip(variation, 0.0, 1.0)
+    gap, consumer, poll, variation = each_floats(interval, consumer_cost, poll_cost, scv)
+    mix = clip(variation, 0.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        fixed = np.where(gap > consumer, np.maximum(1.0 - poll / (gap - consumer), 0.0), 0.0)
-        random = np.where(poll > 0.0, np.exp(-poll / gap), 1.0)
-    return np.maximum(mix * random + (1.0 - mix) * fixed, _NEVER)
+        fixed = where(gap > consumer, maximum(1.0 - poll / (gap - consumer), 0.0), 0.0)
+        random = where(poll > 0.0, np.exp(-poll / gap), 1.0)
+    return maximum(mix * random + (1.0 - mix) * fixed, _NEVER)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from capmodel.formulary._elementwise import floats, maximum, minimum
 from capmodel.formulary._typing import Array
 from capmodel.formulary.drivers import interrupts_per_packet_napi
 from capmodel.path import Arrivals, Driver, Kernel, Number
@@ -37,7 +38,7 @@ def _napi(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
         per_packet = interrupts_per_packet_napi(
             offered, cost, driver.interrupt_cost, 0.0, arrivals.scv
         )
-        return np.minimum(per_packet * handled, driver.throttle)
+        return minimum(per_packet * handled, driver.throttle)
 
     return DriverLoad(1.0, 0.0, np.inf, driver.interrupt_cost, interrupts)
 
@@ -56,7 +57,7 @@ def _moderated(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
         0.0,
         driver.throttle * _per_look(kernel, arrivals, np.inf),
         0.5 / driver.throttle,
-        lambda offered, handled, each: np.minimum(handled, driver.throttle),
+        lambda offered, handled, each: minimum(handled, driver.throttle),
     )
 
 
@@ -75,13 +76,13 @@ def _polling(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
 
 def _per_look(kernel: Kernel, arrivals: Arrivals, budget: Number) -> Number:
     """Most packets per look at the ring: it refills while the kernel empties it."""
-    left = np.maximum(1.0 - arrivals.rate * np.asarray(kernel.cost, dtype=np.float64), 1e-9)
-    return np.minimum(budget, kernel.ring / left)
+    left = maximum(1.0 - arrivals.rate * floats(kernel.cost), 1e-9)
+    return minimum(budget, kernel.ring / left)
 
 
 def _stretch(driver: Driver, rate: Number) -> Number:
     """Kernel time left by `rate` interrupts per second, as a factor on the cost per packet."""
-    return 1.0 / (1.0 - np.minimum(rate * driver.interrupt_cost, 1.0 - 1e-9))
+    return 1.0 / (1.0 - minimum(rate * driver.interrupt_cost, 1.0 - 1e-9))
 
 
 DRIVERS: dict[str, Callable[[Kernel, Arrivals], DriverLoad]] = {

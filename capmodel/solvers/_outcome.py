@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from capmodel.formulary._elementwise import floats, maximum, minimum, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
 from capmodel.results import REGIMES, Solution
@@ -43,27 +44,27 @@ def regime_index(name: str) -> int:
 
 def with_idle(times: Mapping[str, Any]) -> dict[str, Array]:
     """Add the idle share so that a core's time is 1; rounding may not make it negative."""
-    used = sum(np.asarray(value, dtype=np.float64) for value in times.values())
-    arrays = {key: np.asarray(value, dtype=np.float64) + 0.0 * used for key, value in times.items()}
-    arrays["idle"] = np.maximum(1.0 - used, 0.0)
+    used = sum(floats(value) for value in times.values())
+    arrays = {key: floats(value) + 0.0 * used for key, value in times.items()}
+    arrays["idle"] = maximum(1.0 - used, 0.0)
     return arrays
 
 
 def finish(path: CapturePath, outcome: Outcome, offered: Array) -> Solution:
     """Take the finite run into account, restore conservation exactly, build the Solution."""
     duration = path.arrivals.duration
-    absorbed = np.minimum(outcome.overload_drops, path.buffer.capacity / duration)
+    absorbed = minimum(outcome.overload_drops, path.buffer.capacity / duration)
     # what the ring holds at the end must still get past a buffer that is full by then
     slower = path.consumer.cost * path.consumer.processes
-    passing = np.where(absorbed > 0.0, path.kernel.cost / np.maximum(slower, 1e-300), 1.0)
-    ring_room = path.kernel.ring * np.minimum(passing, 1.0)
-    ring_absorbed = np.minimum(outcome.ring_drops, ring_room / duration)
-    ring = np.maximum(outcome.ring_drops - ring_absorbed, 0.0)
-    buffer = np.maximum(outcome.buffer_drops - absorbed, 0.0)
-    carried = np.maximum(offered - ring - buffer, 0.0)
+    passing = where(absorbed > 0.0, path.kernel.cost / maximum(slower, 1e-300), 1.0)
+    ring_room = path.kernel.ring * minimum(passing, 1.0)
+    ring_absorbed = minimum(outcome.ring_drops, ring_room / duration)
+    ring = maximum(outcome.ring_drops - ring_absorbed, 0.0)
+    buffer = maximum(outcome.buffer_drops - absorbed, 0.0)
+    carried = maximum(offered - ring - buffer, 0.0)
     packets = outcome.ring_occupancy + outcome.buffer_occupancy
     with np.errstate(divide="ignore", invalid="ignore"):
-        sojourn = np.where(carried > 0.0, packets / carried, np.inf) + outcome.delay
+        sojourn = where(carried > 0.0, packets / carried, np.inf) + outcome.delay
     return Solution(
         path=path,
         solver=NAME,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capmodel.formulary._typing import Array, asarrays
+from capmodel.formulary._elementwise import clip, each_floats, floats, maximum, minimum, where
+from capmodel.formulary._typing import Array
 from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.formulary.same_core import same_core_carried_rate
 from capmodel.path import CapturePath
@@ -39,28 +40,27 @@ def solve_same(path: CapturePath) -> Outcome:
     """Long-run rates of the one-core path; arrays broadcast."""
     arrivals, kernel = path.arrivals, path.kernel
     load = driver_load(kernel, arrivals)
-    offered, scv, share = asarrays(arrivals.peak_rate, arrivals.scv, path.cores.kernel_share)
+    offered, scv, share = each_floats(arrivals.peak_rate, arrivals.scv, path.cores.kernel_share)
     cost, drop_cost = (
-        (np.asarray(each, dtype=np.float64) + load.extra) * load.stretch
-        for each in (kernel.cost, kernel.drop_cost)
+        (floats(each) + load.extra) * load.stretch for each in (kernel.cost, kernel.drop_cost)
     )
-    work = np.asarray(path.consumer.cost * path.consumer.processes, dtype=np.float64)
-    at_card = np.minimum(offered, load.cap)
+    work = floats(path.consumer.cost * path.consumer.processes)
+    at_card = minimum(offered, load.cap)
 
     carried = same_core_carried_rate(at_card, cost, work, drop_cost, share)
     overload = at_card * (cost + work) > 1.0
     # what the consumer leaves of the core goes to the kernel: packets taken only to be dropped
-    left = np.maximum(1.0 - carried * (work + cost), 0.0)
-    flooded = np.minimum(at_card, carried + left * _inverse(drop_cost))
-    ring_loss = np.where(
+    left = maximum(1.0 - carried * (work + cost), 0.0)
+    flooded = minimum(at_card, carried + left * _inverse(drop_cost))
+    ring_loss = where(
         overload,
-        np.maximum(at_card - flooded, 0.0) / at_card,
+        maximum(at_card - flooded, 0.0) / at_card,
         loss_gg1k_diffusion(at_card * cost, kernel.ring, scv + kernel.scv),
     )
     taken = at_card * (1.0 - ring_loss)
 
     # below overload the consumer works in what the kernel leaves: its packets take longer
-    slow_work = work * _inverse(np.maximum(1.0 - taken * cost, 1e-9))
+    slow_work = work * _inverse(maximum(1.0 - taken * cost, 1e-9))
     departures = departure_scv(at_card * cost, scv, np.asarray(kernel.scv))
     waits = _waits(path, taken, slow_work, departures)
     random_loss, _ = _consumer_loss(path, taken, slow_work, departures)
@@ -68,9 +68,9 @@ def solve_same(path: CapturePath) -> Outcome:
         # a burst may overload the core for longer than the buffer lasts, or not
         flood_loss = random_loss
     else:
-        flood_loss = np.maximum(taken - carried, 0.0) / np.maximum(taken, 1e-300)
+        flood_loss = maximum(taken - carried, 0.0) / maximum(taken, 1e-300)
     small_loss = waits.lost + (1.0 - waits.lost) * random_loss
-    lost = np.where(overload, flood_loss, small_loss)
+    lost = where(overload, flood_loss, small_loss)
     return _outcome(path, offered, at_card * ring_loss + (offered - at_card), taken, lost, waits)
 
 
@@ -78,12 +78,12 @@ def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
     wakeup = path.wakeup
     if path.buffer.kind in BLOCK_KINDS:
         lost, closed, asleep = block_loss(path.buffer, wakeup, taken, work, scv)
-        poll = np.asarray(wakeup.poll_cost, dtype=np.float64)
+        poll = floats(wakeup.poll_cost)
         held = 0.5 * _inverse(closed) + wakeup.latency
         return _Waits(lost, closed * asleep, np.ones_like(lost), poll, 1.0, held)
     every = _inverse(taken)
-    away = vacation(wakeup, every, np.minimum(work, every))
-    behind = np.minimum(work, every * (1.0 - 1e-12))
+    away = vacation(wakeup, every, minimum(work, every))
+    behind = minimum(work, every * (1.0 - 1e-12))
     turn = cycle(every, behind, away, path.buffer.capacity, scv, False)
     missed = turn.lost_time * turn.cycles * taken
     lost = missed * _inverse(turn.carried + missed)
@@ -92,9 +92,9 @@ def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
         # the kernel goes first: what came while it was busy is one batch, so there is one wakeup
         # per busy period of the core: every packet's own for regular arrivals, and for Poisson
         # ones as many as find the core idle
-        busy = np.minimum(taken * (path.kernel.cost + path.consumer.cost), 1.0)
-        mix = np.clip(path.arrivals.scv, 0.0, 1.0)
-        cycles = np.minimum(taken * (1.0 - mix * busy) / away.least, taken)
+        busy = minimum(taken * (path.kernel.cost + path.consumer.cost), 1.0)
+        mix = clip(path.arrivals.scv, 0.0, 1.0)
+        cycles = minimum(taken * (1.0 - mix * busy) / away.least, taken)
     return _Waits(lost, cycles, turn.polls, turn.busy, away.wakes, 0.5 * (away.burst + away.signal))
 
 
@@ -103,33 +103,33 @@ def _outcome(
 ) -> Outcome:
     kernel, wakeup, duty = path.kernel, path.wakeup, _duty(path)
     load = driver_load(kernel, path.arrivals)
-    work = np.asarray(path.consumer.cost * path.consumer.processes, dtype=np.float64)
-    ring, capacity = asarrays(kernel.ring, path.buffer.capacity)
+    work = floats(path.consumer.cost * path.consumer.processes)
+    ring, capacity = each_floats(kernel.ring, path.buffer.capacity)
     buffer_drops, carried = taken * lost, taken * (1.0 - lost)
     used = carried * (kernel.cost + work) + buffer_drops * kernel.drop_cost
-    needed = np.minimum(offered, load.cap) * (kernel.cost + work)
+    needed = minimum(offered, load.cap) * (kernel.cost + work)
     overload = needed > 1.0
-    slack = np.maximum(1.0 - used, 0.0)
-    interrupts = load.interrupts(np.minimum(offered, load.cap), taken, used * _inverse(taken))
-    interrupts = np.minimum(interrupts, _affordable(slack, kernel.driver.interrupt_cost))
-    slack = np.maximum(slack - interrupts * kernel.driver.interrupt_cost, 0.0)
+    slack = maximum(1.0 - used, 0.0)
+    interrupts = load.interrupts(minimum(offered, load.cap), taken, used * _inverse(taken))
+    interrupts = minimum(interrupts, _affordable(slack, kernel.driver.interrupt_cost))
+    slack = maximum(slack - interrupts * kernel.driver.interrupt_cost, 0.0)
     # no wakeup happens that the core has no time for: batches grow instead
     signal = wakeup.cost * waits.wakes + wakeup.switch_cost
-    cycles = np.where(overload, 0.0, waits.cycles)
-    cycles = np.minimum(cycles, _affordable(slack, signal + waits.waiting))
+    cycles = where(overload, 0.0, waits.cycles)
+    cycles = minimum(cycles, _affordable(slack, signal + waits.waiting))
     kernel_load = taken * kernel.cost
-    slow = work * _inverse(np.maximum(1.0 - kernel_load, 1e-9)) + waits.held
-    regime = np.where(
+    slow = work * _inverse(maximum(1.0 - kernel_load, 1e-9)) + waits.held
+    regime = where(
         overload,
         regime_index("shared core"),
-        np.where(waits.lost > 1e-6, regime_index("buffer"), regime_index("unsaturated")),
+        where(waits.lost > 1e-6, regime_index("buffer"), regime_index("unsaturated")),
     )
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
-        overload_drops=zero if direct else np.where(duty * needed > 1.0, duty * buffer_drops, 0.0),
+        overload_drops=zero if direct else where(duty * needed > 1.0, duty * buffer_drops, 0.0),
         wakeup_rate=duty * cycles * waits.wakes,
         poll_rate=duty * cycles * waits.polls,
         interrupt_rate=duty * interrupts,
@@ -145,8 +145,8 @@ def _outcome(
                 }
             )
         },
-        ring_occupancy=duty * np.where(kernel_load >= 1.0, ring, np.minimum(kernel_load, ring)),
-        buffer_occupancy=duty * np.where(overload, capacity, np.minimum(carried * slow, capacity)),
+        ring_occupancy=duty * where(kernel_load >= 1.0, ring, minimum(kernel_load, ring)),
+        buffer_occupancy=duty * where(overload, capacity, minimum(carried * slow, capacity)),
         delay=load.delay + 0.0 * carried,
-        regime=np.where(offered > load.cap, regime_index("card"), regime),
+        regime=where(offered > load.cap, regime_index("card"), regime),
     )

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.formulary._typing import Array, asarrays
+from capmodel.formulary._elementwise import (
+    each_floats,
+    floats,
+    inverse,
+    maximum,
+    minimum,
+    some,
+    where,
+)
+from capmodel.formulary._typing import Array
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.loss import loss_gg1k_diffusion
@@ -45,12 +54,12 @@ def solve_split(path: CapturePath) -> Outcome:
     """Long-run rates of the two-core path; arrays broadcast."""
     arrivals, kernel, consumer = path.arrivals, path.kernel, path.consumer
     load = driver_load(kernel, arrivals)
-    offered, scv = asarrays(arrivals.peak_rate, arrivals.scv)
-    cost, drop_cost = asarrays(kernel.cost, kernel.drop_cost)
-    work = np.asarray(consumer.cost * consumer.processes, dtype=np.float64)
+    offered, scv = each_floats(arrivals.peak_rate, arrivals.scv)
+    cost, drop_cost = each_floats(kernel.cost, kernel.drop_cost)
+    work = floats(consumer.cost * consumer.processes)
     accepted_cost = (cost + load.extra) * load.stretch
     dropped_cost = (drop_cost + load.extra) * load.stretch
-    at_card = np.minimum(offered, load.cap)
+    at_card = minimum(offered, load.cap)
 
     departures = departure_scv(at_card * accepted_cost, scv, kernel.scv)
     stage = _stage(path, at_card, accepted_cost, dropped_cost, work, departures)
@@ -66,19 +75,19 @@ def solve_split(path: CapturePath) -> Outcome:
     carried = taken * kept * (1.0 - consumer_loss)
 
     duty = _duty(path)
-    cycles = np.where(overload, _bursts_per_second(path), stage.cycles * (1.0 - consumer_loss))
+    cycles = where(overload, _bursts_per_second(path), stage.cycles * (1.0 - consumer_loss))
     # nobody waits more often than the consumers' core has time to
-    cycles = np.minimum(cycles, _affordable(np.maximum(1.0 - carried * work, 0.0), stage.busy))
+    cycles = minimum(cycles, _affordable(maximum(1.0 - carried * work, 0.0), stage.busy))
     accepted, dropped = carried, overflow + consumer_drops
     packets_time, drops_time = accepted * cost, dropped * drop_cost
     # nor is anybody woken more often than the kernel has time to
-    left = np.maximum(1.0 - packets_time - drops_time, 0.0)
-    cycles = np.minimum(cycles, _affordable(left, stage.overhead))
+    left = maximum(1.0 - packets_time - drops_time, 0.0)
+    cycles = minimum(cycles, _affordable(left, stage.overhead))
     overhead_time = cycles * stage.overhead
     busy = packets_time + drops_time + overhead_time
     interrupts = load.interrupts(at_card, taken, busy * _inverse(taken))
-    spare = np.maximum(1.0 - busy, 0.0)
-    interrupts = np.minimum(interrupts, _affordable(spare, kernel.driver.interrupt_cost))
+    spare = maximum(1.0 - busy, 0.0)
+    interrupts = minimum(interrupts, _affordable(spare, kernel.driver.interrupt_cost))
     direct = path.buffer.kind == "ring"
     buffer_drops = overflow + consumer_drops
     zero = 0.0 * buffer_drops
@@ -89,7 +98,7 @@ def solve_split(path: CapturePath) -> Outcome:
         # only an overload that lasts fills a buffer once; bursts fill it again and again
         overload_drops=zero
         if direct
-        else np.where(duty * taken * work >= 1.0, duty * buffer_drops, 0.0),
+        else where(duty * taken * work >= 1.0, duty * buffer_drops, 0.0),
         wakeup_rate=duty * cycles * stage.wakes,
         poll_rate=duty * cycles * stage.polls,
         interrupt_rate=duty * interrupts,
@@ -104,7 +113,7 @@ def solve_split(path: CapturePath) -> Outcome:
             ),
             "consumer": with_idle(
                 {
-                    "packets": np.minimum(duty * carried * work, 1.0),
+                    "packets": minimum(duty * carried * work, 1.0),
                     "waiting": duty * cycles * stage.busy,
                 }
             ),
@@ -118,19 +127,19 @@ def solve_split(path: CapturePath) -> Outcome:
 
 def departure_scv(load: Array, arrival_scv: Array, service_scv: Array) -> Array:
     """Variability of the kernel's output, between its arrivals' and its own (Marshall 1968)."""
-    square = np.minimum(load, 1.0) ** 2
+    square = minimum(load, 1.0) ** 2
     return (1.0 - square) * arrival_scv + square * service_scv
 
 
 def _inverse(value: Array) -> Array:
     """1/value, with 0 for 0 (a stage that costs nothing has no rate to divide by)."""
-    array = np.asarray(value, dtype=np.float64)
-    return np.divide(1.0, array, out=np.zeros_like(array), where=array > _NOTHING)
+    result: Array = inverse(value, _NOTHING)
+    return result
 
 
 def _affordable(time: Array, price: Number) -> Array:
     """How often per second something fits into a share of a core; without end if it is free."""
-    return np.where(np.asarray(price) > _NOTHING, time * _inverse(price), np.inf)
+    return where(np.asarray(price) > _NOTHING, time * _inverse(price), np.inf)
 
 
 def _bursts_per_second(path: CapturePath) -> Array:
@@ -143,7 +152,7 @@ def _duty(path: CapturePath) -> Array:
     arrivals = path.arrivals
     if arrivals.process != "on_off":
         return np.asarray(1.0)
-    return np.asarray(arrivals.on / (arrivals.on + arrivals.off), dtype=np.float64)
+    return floats(arrivals.on / (arrivals.on + arrivals.off))
 
 
 def _stage(
@@ -151,7 +160,7 @@ def _stage(
 ) -> _Stage:
     if path.buffer.kind in BLOCK_KINDS:
         return _block_stage(path, offered, cost, work, scv)
-    if np.any(np.asarray(path.consumer.processes) > 1) and path.wakeup.policy in ("poll", "read"):
+    if some(np.asarray(path.consumer.processes) > 1) and path.wakeup.policy in ("poll", "read"):
         return _shared_stage(path, offered, cost, drop_cost, work, scv)
     return _cycle_stage(path, offered, cost, drop_cost, work, scv)
 
@@ -159,31 +168,31 @@ def _stage(
 def _consumer_bound_rate(cost: Array, drop_cost: Array, work: Array) -> Array:
     """Packets a kernel takes from the ring when the full buffer throws the rest away [1/s]."""
     carried = _inverse(work)
-    spare = np.maximum(1.0 - carried * cost, 0.0)
+    spare = maximum(1.0 - carried * cost, 0.0)
     return carried + spare * _inverse(drop_cost)
 
 
 def _cycle_stage(
     path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
 ) -> _Stage:
-    capacity = np.asarray(path.buffer.capacity, dtype=np.float64)
+    capacity = floats(path.buffer.capacity)
     wakeup = _within(path.wakeup, capacity)
-    kernel_scv = np.asarray(path.kernel.scv, dtype=np.float64)
+    kernel_scv = floats(path.kernel.scv)
     every = _inverse(offered)
     infinite = cost <= 0.0
     # a kernel that costs nothing is never saturated: its cycle is not used, but must be finite
-    paid = np.where(infinite, every, cost)
+    paid = where(infinite, every, cost)
     residual = 0.5 * (1.0 + kernel_scv) * cost
-    free = vacation(wakeup, every, np.minimum(work, every))
-    tied = vacation(wakeup, paid, np.minimum(work, paid), residual)
-    behind = np.minimum(work, every * (1.0 - 1e-12))
+    free = vacation(wakeup, every, minimum(work, every))
+    tied = vacation(wakeup, paid, minimum(work, paid), residual)
+    behind = minimum(work, every * (1.0 - 1e-12))
     slow = cycle(every, behind, free, capacity, scv, False)
-    if np.any(kernel_scv != path.arrivals.scv):
+    if some(kernel_scv != path.arrivals.scv):
         # a kernel busy with wakeups passes its own rhythm on, not only that of the arrivals
         loaded = offered * cost + slow.cycles * free.overhead
-        scv = departure_scv(loaded, np.asarray(path.arrivals.scv, dtype=np.float64), kernel_scv)
+        scv = departure_scv(loaded, floats(path.arrivals.scv), kernel_scv)
         slow = cycle(every, behind, free, capacity, scv, False)
-    fast = cycle(paid, np.minimum(work, paid * (1 - 1e-12)), tied, capacity, kernel_scv, True)
+    fast = cycle(paid, minimum(work, paid * (1 - 1e-12)), tied, capacity, kernel_scv, True)
 
     bound = (work >= every) & (work >= cost)  # the consumer never catches up
     kernel_first = (work < cost) & ((fast.carried < slow.carried) | (every <= cost)) & ~infinite
@@ -191,19 +200,19 @@ def _cycle_stage(
     lost_slow = slow.lost_time * slow.cycles * offered
     rate_fast = fast.carried + lost_fast
     bound_rate = _consumer_bound_rate(cost, drop_cost, work)
-    kernel_rate = np.where(infinite, np.inf, np.where(work < cost, rate_fast, bound_rate))
-    share = np.where(
+    kernel_rate = where(infinite, np.inf, where(work < cost, rate_fast, bound_rate))
+    share = where(
         kernel_first,
         lost_fast * _inverse(rate_fast),
-        np.where(bound, 0.0, lost_slow * _inverse(slow.carried + lost_slow)),
+        where(bound, 0.0, lost_slow * _inverse(slow.carried + lost_slow)),
     )
 
     def choose(saturated: Array, idle: Array) -> Array:
-        return np.where(bound, 0.0, np.where(kernel_first, saturated, idle))
+        return where(bound, 0.0, where(kernel_first, saturated, idle))
 
-    peak = np.minimum(
+    peak = minimum(
         capacity,
-        1.0 + np.where(kernel_first, tied.burst * _inverse(cost), free.burst * offered),
+        1.0 + where(kernel_first, tied.burst * _inverse(cost), free.burst * offered),
     )
     return _Stage(
         kernel_rate=kernel_rate,
@@ -223,9 +232,7 @@ def _within(wakeup: Wakeup, capacity: Array) -> Wakeup:
     """A threshold above the buffer is never reached: only the timer wakes."""
     if np.all(np.asarray(wakeup.threshold) <= capacity):
         return wakeup
-    return replace(
-        wakeup, threshold=np.where(wakeup.threshold > capacity, _NEVER, wakeup.threshold)
-    )
+    return replace(wakeup, threshold=where(wakeup.threshold > capacity, _NEVER, wakeup.threshold))
 
 
 def _shared_stage(
@@ -233,9 +240,9 @@ def _shared_stage(
 ) -> _Stage:
     """Several processes on the consumer core, each woken by itself (mean field)."""
     wakeup, consumer = path.wakeup, path.consumer
-    each, processes = asarrays(consumer.cost, consumer.processes)
-    residual = 0.5 * (1.0 + np.asarray(path.kernel.scv, dtype=np.float64)) * cost
-    away = vacation(wakeup, cost, np.minimum(each, cost), residual)
+    each, processes = each_floats(consumer.cost, consumer.processes)
+    residual = 0.5 * (1.0 + floats(path.kernel.scv)) * cost
+    away = vacation(wakeup, cost, minimum(each, cost), residual)
     # the gap before the waking packet is the mean field's own; what is held back is ours
     idle = away.off - wakeup.cost - wakeup.latency - cost
     switch = wakeup.poll_cost + wakeup.switch_cost
@@ -245,16 +252,14 @@ def _shared_stage(
             rate, processes, cost, each, wakeup.cost, wakeup.latency, idle, switch
         )
 
-    most, _ = at(np.where(cost > 0.0, _inverse(cost), offered))
+    most, _ = at(where(cost > 0.0, _inverse(cost), offered))
     limited = most < _inverse(work) * (1.0 - 1e-9)
-    kernel_rate = np.where(
-        limited | (work <= 0.0), most, _consumer_bound_rate(cost, drop_cost, work)
-    )
-    most_read = np.where(work > 0.0, _inverse(work), np.inf)
-    wanted = np.minimum(np.minimum(offered, kernel_rate), most_read)
+    kernel_rate = where(limited | (work <= 0.0), most, _consumer_bound_rate(cost, drop_cost, work))
+    most_read = where(work > 0.0, _inverse(work), np.inf)
+    wanted = minimum(minimum(offered, kernel_rate), most_read)
     reached, cycles = at(wanted)
     # a rate below that of a saturated consumer core may still be out of the kernel's reach
-    kernel_rate = np.where(reached < wanted * (1.0 - 1e-9), reached, kernel_rate)
+    kernel_rate = where(reached < wanted * (1.0 - 1e-9), reached, kernel_rate)
     zero = np.zeros_like(kernel_rate)
     return _Stage(
         kernel_rate=kernel_rate,
@@ -263,8 +268,8 @@ def _shared_stage(
         wakes=1.0,
         polls=away.polls + zero,
         overhead=wakeup.cost + zero,
-        busy=np.minimum(away.busy, switch) + zero,
-        peak=np.minimum(1.0 + away.burst * _inverse(cost), path.buffer.capacity),
+        busy=minimum(away.busy, switch) + zero,
+        peak=minimum(1.0 + away.burst * _inverse(cost), path.buffer.capacity),
         fill=away.burst + away.signal + zero,
         away=away.off + zero,
     )
@@ -272,24 +277,22 @@ def _shared_stage(
 
 def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, scv: Array) -> _Stage:
     """Buffers that change hands as a whole: one signal per buffer and process at most."""
-    wakeup, processes = path.wakeup, np.asarray(path.consumer.processes, dtype=np.float64)
-    block = np.asarray(path.buffer.block, dtype=np.float64)
+    wakeup, processes = path.wakeup, floats(path.consumer.processes)
+    block = floats(path.buffer.block)
 
     def most(asleep: Array) -> Array:
         """Packets the kernel takes when that share of its buffers find the reader asleep."""
         signal = wakeup.cost * processes * asleep
         # a retire timer closes blocks early: 1/retire a second, but never more than packets
-        retired = np.maximum(1.0 - signal / path.buffer.retire, 0.0) * _inverse(cost)
-        rate = np.minimum(
-            _inverse(cost + signal / block), np.maximum(_inverse(cost + signal), retired)
-        )
-        return np.where(cost > 0.0, rate, np.inf)
+        retired = maximum(1.0 - signal / path.buffer.retire, 0.0) * _inverse(cost)
+        rate = minimum(_inverse(cost + signal / block), maximum(_inverse(cost + signal), retired))
+        return where(cost > 0.0, rate, np.inf)
 
     # a reader that keeps up with an untroubled kernel sleeps, one that does not is never signalled
-    eager = np.minimum(offered, most(np.zeros_like(work)))
+    eager = minimum(offered, most(np.zeros_like(work)))
     _, _, asleep = block_loss(path.buffer, wakeup, eager, work, scv)
     kernel_rate = most(asleep)
-    flow = np.minimum(offered, kernel_rate)
+    flow = minimum(offered, kernel_rate)
     lost, closed, asleep = block_loss(path.buffer, wakeup, flow, work, scv)
     one = np.ones_like(lost)
     return _Stage(
@@ -300,7 +303,7 @@ def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, sc
         polls=one,
         overhead=wakeup.cost * one,
         busy=wakeup.poll_cost * one,
-        peak=np.minimum(block, path.buffer.capacity) * one,
+        peak=minimum(block, path.buffer.capacity) * one,
         fill=_inverse(closed) + wakeup.cost + wakeup.latency,
         away=_inverse(closed),
     )
@@ -310,16 +313,16 @@ def _ring_loss(
     path: CapturePath, offered: Array, kernel_rate: Array, load: Array, scv: Array
 ) -> Array:
     """Loss at the receive ring [-]: of a burst only what outlasts the ring."""
-    ring = np.asarray(path.kernel.ring, dtype=np.float64)
+    ring = floats(path.kernel.ring)
     if path.arrivals.process != "on_off":
         return loss_gg1k_diffusion(load, ring, scv + path.kernel.scv)
-    return _burst_loss(path, offered, np.minimum(kernel_rate, 2.0 * offered), ring)
+    return _burst_loss(path, offered, minimum(kernel_rate, 2.0 * offered), ring)
 
 
 def _burst_loss(path: CapturePath, peak: Array, drain: Array, room: Array) -> Array:
     """Loss of bursts at a buffer that is drained at a constant rate [-]."""
     arrivals = path.arrivals
-    on, off = asarrays(arrivals.on, arrivals.off)
+    on, off = each_floats(arrivals.on, arrivals.off)
     if arrivals.random_bursts:
         return loss_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room)
     return loss_on_off_deterministic(peak, drain, on, off, room)
@@ -328,32 +331,32 @@ def _burst_loss(path: CapturePath, peak: Array, drain: Array, room: Array) -> Ar
 def _consumer_loss(path: CapturePath, taken: Array, work: Array, scv: Array) -> tuple[Array, Flags]:
     """Loss at the buffer of a consumer that is too slow [-], and where it is overloaded."""
     load = taken * work
-    capacity = np.asarray(path.buffer.capacity, dtype=np.float64)
+    capacity = floats(path.buffer.capacity)
     arrivals = path.arrivals
     if path.buffer.kind in BLOCK_KINDS and arrivals.process != "on_off":
         # whole buffers change hands: their own law has counted this loss already
         return 0.0 * load, load + path.wakeup.poll_cost * taken / path.buffer.block >= 1.0
     if arrivals.process == "on_off":
-        drain = np.where(work > 0.0, _inverse(work), np.inf)
-        return _burst_loss(path, taken, np.minimum(drain, 2.0 * taken), capacity), load >= 1.0
+        drain = where(work > 0.0, _inverse(work), np.inf)
+        return _burst_loss(path, taken, minimum(drain, 2.0 * taken), capacity), load >= 1.0
     return loss_gg1k_diffusion(load, capacity, scv + path.consumer.scv), load >= 1.0
 
 
 def _occupancies(
     path: CapturePath, ring_load: Array, scv: Array, stage: _Stage, carried: Array, work: Array
 ) -> tuple[Array, Array]:
-    ring, capacity = asarrays(path.kernel.ring, path.buffer.capacity)
+    ring, capacity = each_floats(path.kernel.ring, path.buffer.capacity)
     spread = scv + path.kernel.scv
-    open_load = np.minimum(ring_load, 1.0 - 1e-12)
+    open_load = minimum(ring_load, 1.0 - 1e-12)
     queued = open_load + open_load**2 * spread / (2.0 * (1.0 - open_load))
-    in_ring = np.where(ring_load >= 1.0, ring, np.minimum(queued, ring))
-    load = np.minimum(carried * work, 1.0)
-    room = np.maximum(1.0 - load, 1e-12)
+    in_ring = where(ring_load >= 1.0, ring, minimum(queued, ring))
+    load = minimum(carried * work, 1.0)
+    room = maximum(1.0 - load, 1e-12)
     # one sleep cycle: fills from its first packet on, drains at the rest of the consumer's rate
     drain = stage.peak * work / room
     waiting = 0.5 * ((1.0 + stage.peak) * stage.fill + stage.peak * drain) * stage.cycles
-    steady = np.minimum(load + np.minimum(waiting, stage.peak), capacity)
-    in_buffer = np.where(load >= 1.0 - 1e-9, capacity, steady)
+    steady = minimum(load + minimum(waiting, stage.peak), capacity)
+    in_buffer = where(load >= 1.0 - 1e-9, capacity, steady)
     if path.buffer.kind == "ring":
         return in_buffer, np.zeros_like(in_buffer)
     return in_ring, in_buffer
@@ -371,13 +374,16 @@ def _regime(
     flags = (
         offered > load.cap,
         overload & (consumer_loss + stage.share_lost >= ring_loss),
-        stage.share_lost > np.maximum(ring_loss, consumer_loss),
+        stage.share_lost > maximum(ring_loss, consumer_loss),
         ring_loss > 1e-6,
     )
+    if all(isinstance(flag, (np.bool_, bool)) for flag in flags):
+        first = (name for name, flag in zip(names, flags, strict=True) if flag)
+        return np.asarray(regime_index(next(first, "unsaturated")))
     shape = np.broadcast_shapes(*(np.shape(flag) for flag in flags))
     chosen = np.full(shape, regime_index("unsaturated"))
     for name, flag in reversed(list(zip(names, flags, strict=True))):
-        chosen = np.where(flag, regime_index(name), chosen)
+        chosen = where(flag, regime_index(name), chosen)
     return chosen
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capmodel.formulary._elementwise import clip, floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.formulary.split import poll_miss_probability
 from capmodel.path import Number, Wakeup
@@ -45,7 +46,7 @@ def _held_back(wakeup: Wakeup, interval: Array, finish: Number) -> Array:
     `finish` [s] is what the kernel on average still has to do on the packet in its hands.
     """
     counted = (wakeup.threshold - 1.0) * interval
-    return np.asarray(np.where(wakeup.timeout < counted, wakeup.timeout + finish, counted))
+    return np.asarray(where(wakeup.timeout < counted, wakeup.timeout + finish, counted))
 
 
 def _poll(wakeup: Wakeup, interval: Array, consumer: Array, finish: Number) -> Vacation:
@@ -53,7 +54,7 @@ def _poll(wakeup: Wakeup, interval: Array, consumer: Array, finish: Number) -> V
     burst = wakeup.latency + _held_back(wakeup, interval, finish)
     polling = wakeup.poll_cost / miss
     off = wakeup.cost + burst + polling + interval
-    least = np.minimum(wakeup.threshold, 1.0 + wakeup.timeout / interval)
+    least = minimum(wakeup.threshold, 1.0 + wakeup.timeout / interval)
     return Vacation(
         off, wakeup.cost + 0.0 * off, burst, wakeup.cost, 1.0 / miss, 1.0, least, polling,
         wakeup.poll_cost,
@@ -68,10 +69,10 @@ def _spin(wakeup: Wakeup, interval: Array, consumer: Array, finish: Number) -> V
 
 def _sleep(wakeup: Wakeup, interval: Array, consumer: Array, finish: Number) -> Vacation:
     call = wakeup.sleep + wakeup.poll_cost
-    off = np.maximum(call, interval)
-    share = np.where(call > 0.0, wakeup.poll_cost / np.where(call > 0.0, call, 1.0), 1.0)
+    off = maximum(call, interval)
+    share = where(call > 0.0, wakeup.poll_cost / where(call > 0.0, call, 1.0), 1.0)
     slowed = wakeup.contention / (1.0 + wakeup.contention) * share
-    calls = off / np.where(call > 0.0, call, off)
+    calls = off / where(call > 0.0, call, off)
     return Vacation(
         off, slowed * off, wakeup.sleep + 0.0 * off, 0.0, calls, 0.0, 0.0 * off, share * off
     )
@@ -138,17 +139,17 @@ def cycle(
     overhead = away.overhead if kernel_pays else 0.0
     stretch = away.burst if kernel_pays else away.burst + away.signal
     # a signalled consumer leaves its waking packet in the buffer, one that sleeps by time nothing
-    lost = np.maximum(stretch - np.maximum(capacity - away.wakes, 0.0) * interval, 0.0)
-    lag = np.maximum(away.off - overhead - lost, 0.0)
+    lost = maximum(stretch - maximum(capacity - away.wakes, 0.0) * interval, 0.0)
+    lag = maximum(away.off - overhead - lost, 0.0)
     gain = interval - consumer
     with np.errstate(divide="ignore", invalid="ignore"):
-        least = np.minimum(away.least, capacity)
-        packets = np.maximum(np.maximum(lag / gain, least), 1e-12)
+        least = minimum(away.least, capacity)
+        packets = maximum(maximum(lag / gain, least), 1e-12)
     sleeps, polls, busy = 1.0 / packets, away.polls, away.busy
-    mix = np.clip(scv, 0.0, 1.0)
-    if away.window is not None and np.any(mix < 1.0):
+    mix = clip(scv, 0.0, 1.0)
+    if away.window is not None and some(mix < 1.0):
         regular, looks = _regular_packets(stretch - lost, gain, away.window)
-        regular = np.maximum(regular, least)
+        regular = maximum(regular, least)
         sleeps = mix * sleeps + (1.0 - mix) / regular
         polls = mix * polls + (1.0 - mix) * looks
         busy = mix * busy + (1.0 - mix) * looks * away.window
@@ -168,17 +169,17 @@ def _regular_packets(lag: Array, gain: Array, window: Number) -> tuple[Array, Ar
     in sleep.
     """
     shape = np.broadcast_shapes(np.shape(lag), np.shape(gain), np.shape(window))
-    behind = np.broadcast_to(np.asarray(lag, dtype=np.float64), shape).copy()
-    step = np.broadcast_to(np.asarray(window, dtype=np.float64), shape)
-    safe = np.maximum(gain, 1e-300)
+    behind = np.broadcast_to(floats(lag), shape).copy()
+    step = np.broadcast_to(floats(window), shape)
+    safe = maximum(gain, 1e-300)
     looks = np.ones(shape)
     packets = np.floor(behind / safe) + 1.0
     for _ in range(_LOOKS):
         short = (packets * safe - behind <= step) & (step > 0.0) & (step < safe)
-        if not np.any(short):
+        if not some(short):
             break
-        behind = np.where(short, behind + step, behind)
+        behind = where(short, behind + step, behind)
         looks = looks + short
         packets = np.floor(behind / safe) + 1.0
     never = (step >= safe) & (step > 0.0)
-    return np.where(never, np.inf, packets), np.where(never, 1.0, looks)
+    return where(never, np.inf, packets), where(never, 1.0, looks)

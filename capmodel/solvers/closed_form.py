@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from capmodel.formulary._elementwise import floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.formulary.channel import channel_item_time
 from capmodel.formulary.scheduling import environment_mean, environment_variance
@@ -32,7 +33,7 @@ def accepts(path: CapturePath) -> str | None:
     str or None
         The reason; None if it can.
     """
-    if np.any(np.asarray(path.arrivals.scv) > 1.0) or np.any(np.asarray(path.kernel.scv) > 1.0):
+    if some(np.asarray(path.arrivals.scv) > 1.0) or some(np.asarray(path.kernel.scv) > 1.0):
         return "closed forms hold for squared coefficients of variation from 0 to 1"
     return None
 
@@ -47,7 +48,7 @@ def doubts(path: CapturePath) -> str | None:
 
 def _static(outcome: Callable[[CapturePath], Outcome]) -> Callable[[CapturePath], Solution]:
     def solve_one(path: CapturePath) -> Solution:
-        offered = np.asarray(path.arrivals.rate, dtype=np.float64)
+        offered = floats(path.arrivals.rate)
         return finish(path, outcome(path), offered)
 
     return solve_one
@@ -75,7 +76,7 @@ def _auto(path: CapturePath) -> Solution:
         return mean(getattr(same, name), getattr(split, name))
 
     drops = {stage: mean(same.drops[stage], split.drops[stage]) for stage in same.drops}
-    offered = np.asarray(same.offered_rate, dtype=np.float64)
+    offered = floats(same.offered_rate)
     carried = offered - sum(drops.values())
     shared, kernel, consumer = (
         same.core_time["shared"], split.core_time["kernel"], split.core_time["consumer"],
@@ -101,7 +102,7 @@ def _auto(path: CapturePath) -> Solution:
         ring_occupancy=mixed("ring_occupancy"),
         buffer_occupancy=mixed("buffer_occupancy"),
         sojourn_time=mixed("sojourn_time"),
-        regime=np.where(same.captured < split.captured, same.regime, split.regime),
+        regime=where(same.captured < split.captured, same.regime, split.regime),
         captured_std=np.sqrt(variance),
         notes=("automatic scheduling: the mean of the two placements, weighted by time in each",),
     )
@@ -136,13 +137,13 @@ def _channel(path: CapturePath) -> Solution:
         turns = CHANNEL_TURNS[wakeup.policy](path)
         item = kernel.cost + consumer.cost + wakeup.cost / wakeup.threshold
         item = item + turns * wakeup.switch_cost
-    offered = np.asarray(path.arrivals.rate, dtype=np.float64)
-    carried = np.minimum(offered, 1.0 / item)
+    offered = floats(path.arrivals.rate)
+    carried = minimum(offered, 1.0 / item)
     # what the channel does not take waits at the sender: no drop, but not carried either
-    refused = np.maximum(offered - carried, 0.0)
-    notified = carried / np.asarray(wakeup.threshold, dtype=np.float64) * (0.0 if spinning else 1.0)
+    refused = maximum(offered - carried, 0.0)
+    notified = carried / floats(wakeup.threshold) * (0.0 if spinning else 1.0)
     zero = np.zeros_like(carried)
-    slower = np.where(np.asarray(kernel.cost) >= consumer.cost, "kernel", "consumer")
+    slower = where(np.asarray(kernel.cost) >= consumer.cost, "kernel", "consumer")
     outcome = Outcome(
         ring_drops=refused,
         buffer_drops=zero,
@@ -151,13 +152,13 @@ def _channel(path: CapturePath) -> Solution:
         poll_rate=notified,
         interrupt_rate=zero,
         core_time={
-            "kernel": with_idle({"packets": np.minimum(carried * kernel.cost, 1.0)}),
-            "consumer": with_idle({"packets": np.minimum(carried * consumer.cost, 1.0)}),
+            "kernel": with_idle({"packets": minimum(carried * kernel.cost, 1.0)}),
+            "consumer": with_idle({"packets": minimum(carried * consumer.cost, 1.0)}),
         },
         ring_occupancy=zero,
         buffer_occupancy=zero,
         delay=zero,
-        regime=np.where(slower == "kernel", regime_index("kernel"), regime_index("consumer")),
+        regime=where(slower == "kernel", regime_index("kernel"), regime_index("consumer")),
     )
     return finish(replace(path, arrivals=replace(path.arrivals, duration=np.inf)), outcome, offered)
 
