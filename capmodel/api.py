@@ -12,6 +12,7 @@ from capmodel.application import Application, load_application, own_work
 from capmodel.assemble import Choices, assemble
 from capmodel.backend import Backend, load_backend
 from capmodel.columns import checked_column, is_column
+from capmodel.formulary._elementwise import floats, maximum, some
 from capmodel.machine import Machine, load_machine
 from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
@@ -199,10 +200,10 @@ def _validity(
     notes = []
     nic = choices.nic or machine.default_nic
     key = f"nic.{nic}.wire_rate"
-    peak = np.asarray(path.arrivals.peak_rate, dtype=np.float64)
+    peak = floats(path.arrivals.peak_rate)
     if key in machine:
-        most = machine.value(key) / ((np.asarray(workload.mean_size) + WIRE_OVERHEAD) * 8.0)
-        if np.any(peak > most * (1.0 + 1e-9)):
+        most = machine.value(key) / ((floats(workload.mean_size) + WIRE_OVERHEAD) * 8.0)
+        if some(peak > most * (1.0 + 1e-9)):
             during = " during bursts" if isinstance(workload.arrivals, Bursts) else ""
             notes.append(
                 f"rate {format_rate(float(np.max(peak)))}{during} exceeds the wire speed of {nic}, "
@@ -215,19 +216,19 @@ def _validity(
             f"this frame size, {format_rate(float(np.min(bus_rate)))} at best"
         )
     wakeup, capacity = path.wakeup, path.buffer.capacity
-    never = np.asarray(wakeup.threshold) > capacity
-    if np.any(never & np.isinf(np.asarray(wakeup.timeout, dtype=np.float64))):
+    never = floats(wakeup.threshold) > capacity
+    if some(never & np.isinf(floats(wakeup.timeout))):
         notes.append(
             "threshold exceeds the buffer and there is no timeout: the consumer never wakes"
         )
-    backlog = np.asarray(wakeup.latency) / np.maximum(path.kernel.cost, 1e-12)
-    if path.buffer.kind == "slots" and np.any(np.asarray(capacity) < 4.0 * backlog):
+    backlog = floats(wakeup.latency) / maximum(path.kernel.cost, 1e-12)
+    if path.buffer.kind == "slots" and some(floats(capacity) < 4.0 * backlog):
         notes.append(
             "the buffer is of the size of the backlog that one wakeup leaves: random delays "
             "cost more than the closed form says"
         )
-    if np.any(np.asarray(choices.consumers) > 3):
+    if some(floats(choices.consumers) > 3):
         notes.append("more than three processes on one core: the mean field may be 15 % off")
-    if np.any(np.asarray(workload.duration) * np.asarray(workload.rate) < 1e4):
+    if some(floats(workload.duration) * floats(workload.rate) < 1e4):
         notes.append("a run of fewer than 10,000 packets varies by more than the model says")
     return tuple(notes)

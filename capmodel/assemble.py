@@ -11,6 +11,7 @@ import numpy as np
 from capmodel.application import Application
 from capmodel.backend import Backend, StageCosts
 from capmodel.errors import unknown_choice
+from capmodel.formulary._elementwise import floats, maximum, minimum, some
 from capmodel.machine import Machine
 from capmodel.path import (
     DRIVER_MODES,
@@ -76,7 +77,7 @@ def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
                 f"{knob} does not apply to backend {backend.name!r} "
                 f"(policy {backend.waiting.policy}); its knobs are: {allowed}"
             )
-    if "consumers" not in backend.knobs and np.any(np.asarray(choices.consumers) != 1):
+    if "consumers" not in backend.knobs and some(floats(choices.consumers) != 1):
         raise ValueError(
             f"consumers must be 1 for backend {backend.name!r}, which serves one process, "
             f"got {float(np.max(choices.consumers)):g}"
@@ -166,9 +167,9 @@ def _slots(backend: Backend, amount: BufferSize, captured: Any) -> tuple[Any, An
     """Packets that an amount of buffer holds, and bytes per packet in it."""
     rule = backend.buffer
     raw = captured + rule.header
-    slot = np.maximum(np.ceil(np.asarray(raw, dtype=np.float64) / rule.align) * rule.align, 1.0)
+    slot = maximum(np.ceil(floats(raw) / rule.align) * rule.align, 1.0)
     if amount.unit == "slots":
-        return np.asarray(amount.amount, dtype=np.float64), slot
+        return floats(amount.amount), slot
     return np.floor(amount.amount / slot), slot
 
 
@@ -184,26 +185,26 @@ def _buffer(
     amount = choices.buffer if choices.buffer is not None else rule.default
     capacity, slot = _slots(backend, amount, captured)
     if choices.capacity is not None:
-        capacity = np.asarray(choices.capacity, dtype=np.float64)
+        capacity = floats(choices.capacity)
     _refuse_empty(capacity, amount, slot)
     memory = capacity * slot
     if rule.kind == "double":
-        block = np.maximum(np.floor(capacity / 2.0), 1.0)
+        block = maximum(np.floor(capacity / 2.0), 1.0)
         return Buffer(2.0 * block, "double", block, 2.0), memory
     if rule.kind == "blocks":
         assert rule.block is not None
         block_bytes = rule.block.amount if rule.block.unit == "bytes" else rule.block.amount * slot
-        block = np.maximum(np.floor(block_bytes / slot), 1.0)
+        block = maximum(np.floor(block_bytes / slot), 1.0)
         # a request smaller than a block is rounded up to one
         requested = amount.amount if amount.unit == "bytes" else memory
-        blocks = np.maximum(np.floor(requested / block_bytes), 1.0)
+        blocks = maximum(np.floor(requested / block_bytes), 1.0)
         retire = choices.timeout if choices.timeout is not None else (rule.retire or np.inf)
         return Buffer(block * blocks, "blocks", block, blocks, retire), blocks * block_bytes
     return Buffer(capacity, rule.kind), memory
 
 
 def _refuse_empty(capacity: Any, amount: BufferSize, slot: Any) -> None:
-    if np.any(np.asarray(capacity) < 1.0):
+    if some(floats(capacity) < 1.0):
         raise ValueError(
             f"buffer must hold at least one packet of {float(np.max(slot)):.0f} bytes, got {amount}"
         )
@@ -421,14 +422,14 @@ def _placed(
     ring = choices.ring if choices.ring is not None else values.get(f"nic.{nic}.ring", 256.0)
     if buffer.kind == "ring":
         buffer = Buffer(ring, "ring")
-    sender = np.asarray(workload.rate, dtype=np.float64)
+    sender = floats(workload.rate)
     wakeup = _wakeup(backend, values, choices, split, buffer.capacity / sender)
     return CapturePath(
         arrivals=workload.to_arrivals(),
         kernel=Kernel(
             ring,
             kernel_cost,
-            np.maximum(kernel_cost - droppable, 0.0),
+            maximum(kernel_cost - droppable, 0.0),
             scv=values.get("kernel_scv", 0.0) if backend.kernel.once else 0.0,
             driver=_driver(values, nic, choices.driver or backend.driver, workload.mean_size),
         ),
@@ -445,6 +446,6 @@ def _placed(
 def _work(application: Application, values: Mapping[str, Any], workload: Workload) -> Any:
     """The application's own time, averaged over the frame sizes."""
     return sum(
-        share * application.seconds(values, np.minimum(size, application.snaplen))
+        share * application.seconds(values, minimum(size, application.snaplen))
         for size, share in workload.sizes
     )

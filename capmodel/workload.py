@@ -12,6 +12,7 @@ import numpy as np
 
 from capmodel.columns import checked_column, is_column
 from capmodel.errors import unknown_choice
+from capmodel.formulary._elementwise import floats, minimum
 from capmodel.path import Arrivals
 from capmodel.quantities import parse_duration, parse_rate, parse_size
 
@@ -119,7 +120,7 @@ class Workload:
 
     def mean_captured(self, snaplen: float) -> Any:
         """Mean bytes captured of a frame when at most `snaplen` are."""
-        return sum(np.minimum(value, snaplen) * share for value, share in self.sizes)
+        return sum(minimum(value, snaplen) * share for value, share in self.sizes)
 
     @property
     def bit_rate(self) -> Any:
@@ -166,7 +167,7 @@ def _sizes(size: Any, jumbo: bool) -> tuple[tuple[Any, float], ...]:
     if is_column(size):
         for item in size.flat:
             parse_size(float(item), jumbo=jumbo)
-        return ((np.asarray(size, dtype=np.float64), 1.0),)
+        return ((floats(size), 1.0),)
     if isinstance(size, str) and size == "imix":
         return tuple(IMIX.items())
     if isinstance(size, Mapping):

@@ -33,7 +33,7 @@ def accepts(path: CapturePath) -> str | None:
     str or None
         The reason; None if it can.
     """
-    if some(np.asarray(path.arrivals.scv) > 1.0) or some(np.asarray(path.kernel.scv) > 1.0):
+    if some(floats(path.arrivals.scv) > 1.0) or some(floats(path.kernel.scv) > 1.0):
         return "closed forms hold for squared coefficients of variation from 0 to 1"
     return None
 
