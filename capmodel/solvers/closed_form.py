@@ -40,9 +40,12 @@ def accepts(path: CapturePath) -> str | None:
 
 def doubts(path: CapturePath) -> str | None:
     """Why another solver should be preferred where one accepts the path."""
-    random = path.arrivals.process == "poisson"
-    if random and path.cores.pinning != "auto" and np.ndim(path.arrivals.rate) == 0:
+    if path.cores.pinning == "auto" or np.ndim(path.arrivals.rate) > 0:
+        return None
+    if path.arrivals.process == "poisson":
         return "random arrivals: small losses and loads near the critical one are approximated"
+    if path.arrivals.process == "cbr" and some(floats(path.consumer.scv) > 0.0):
+        return "random services: small losses and loads near the critical one are approximated"
     return None
 
 

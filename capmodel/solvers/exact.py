@@ -26,6 +26,7 @@ from capmodel.solvers._feeds import (
     tandem_feed,
 )
 from capmodel.solvers._outcome import regime_index
+from capmodel.solvers._regular import regular_single, too_large
 from capmodel.solvers._sleeping import Flows, Sleeper, solve_sleeper
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
@@ -34,6 +35,7 @@ NAME = "exact"
 MOST_PHASES = 400  # time grows with the cube: about 2 s
 QUICK_PHASES = 140  # about 0.2 s
 MOST_LEVELS = 1_000_000
+IDLE = ("wakeups", "polls", "polling", "waking", "signalling")  # what never occurs in a spin
 LEAST_LOSS = 1e-6  # below it a path counts as unsaturated, as in the closed forms
 
 
@@ -70,8 +72,11 @@ def _not_scalar(path: CapturePath) -> str | None:
 
 def _not_markovian(path: CapturePath, least_scv: float) -> str | None:
     arrivals = path.arrivals
-    if arrivals.process == "cbr" or arrivals.scv != 1.0:
-        return "arrivals must be Poisson (scv 1), within random bursts or without"
+    if not is_regular(path) and (arrivals.process == "cbr" or arrivals.scv != 1.0):
+        return (
+            "arrivals must be Poisson (scv 1), within random bursts or without; "
+            "constant intervals at a single stage that never sleeps only"
+        )
     if arrivals.process == "on_off" and not (arrivals.random_bursts and arrivals.off > 0.0):
         return "bursts must be of random length, with gaps between them"
     services = {"consumer": path.consumer.scv}
@@ -81,6 +86,12 @@ def _not_markovian(path: CapturePath, least_scv: float) -> str | None:
         if not least_scv <= scv < np.inf:
             return f"the scv of the {name}'s service must be {least_scv} or more, and finite"
     return None
+
+
+def is_regular(path: CapturePath) -> bool:
+    """Whether this is a single stage that never sleeps, offered packets at constant intervals."""
+    alone = path.kernel.cost == 0.0 and not _sleeps(path)
+    return alone and path.arrivals.process == "cbr" and path.arrivals.scv == 0.0
 
 
 def _not_modelled(path: CapturePath) -> str | None:
@@ -130,6 +141,9 @@ def _too_large(path: CapturePath) -> str | None:
     capacity = float(path.buffer.capacity)
     if capacity > MOST_LEVELS:
         return f"capacity must be at most {MOST_LEVELS}, got {capacity:.0f}"
+    if is_regular(path):
+        load = float(path.arrivals.rate * path.consumer.cost)
+        return too_large(load, capacity, PhaseType.fit(1.0, path.consumer.scv).order)
     if min(_phases(path).values()) > MOST_PHASES:
         return (
             f"ring or capacity must be smaller: the chain has {min(_phases(path).values()):.0f} "
@@ -249,13 +263,29 @@ def _same(path: CapturePath) -> dict[str, float]:
     }
 
 
+def _regular(path: CapturePath) -> dict[str, float]:
+    """Rates and shares of a single stage at constant intervals."""
+    offered, service = float(path.arrivals.rate), sleeper(path).service
+    queue = regular_single(offered, service, int(path.buffer.capacity))
+    named = dict.fromkeys((*COUNTS, *IDLE), 0.0)
+    return named | {
+        "carried": offered * (1.0 - queue.loss), "delivered": offered,
+        "buffer_drops": offered * queue.loss, "in_buffer": queue.present,
+        "running": queue.busy, "waiting": max(1.0 - queue.busy, 0.0), "idle": 1.0,
+    }  # fmt: skip
+
+
 def _single(path: CapturePath) -> dict[str, float]:
-    feed = direct_feed(source(path.arrivals))
-    named = _named(solve_sleeper(feed, sleeper(path), int(path.buffer.capacity)))
+    named = _regular(path) if is_regular(path) else _random(path)
     if path.buffer.kind == "ring":
         named |= {"ring_drops": named["buffer_drops"], "buffer_drops": 0.0,
                   "in_ring": named["in_buffer"], "in_buffer": 0.0}  # fmt: skip
     return named
+
+
+def _random(path: CapturePath) -> dict[str, float]:
+    feed = direct_feed(source(path.arrivals))
+    return _named(solve_sleeper(feed, sleeper(path), int(path.buffer.capacity)))
 
 
 def _named(flows: Flows) -> dict[str, float]:
