@@ -53,7 +53,8 @@ class KernelService:
         )
 
 
-def _kron(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
+def kron(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
+    """Kronecker product as float64."""
     return np.asarray(np.kron(np.asarray(a), np.asarray(b)), dtype=np.float64)
 
 
@@ -105,11 +106,11 @@ def tandem_feed(
     def at_pace(pace: float) -> tuple[Array, Array]:
         time = kernel.at_pace(pace)
         moves, delivers = np.zeros((r, r)), np.zeros((r, r))
-        moves[1:, 1:] = _kron(np.eye(ring), time.rates)
+        moves[1:, 1:] = kron(np.eye(ring), time.rates)
         delivers[1 : 1 + p, 0] = time.exits
-        delivers[1 + p :, 1 : r - p] = _kron(np.eye(ring - 1), np.outer(time.exits, time.start))
-        whole = _kron(arrive, np.diag(arrivals.rates)) + _kron(moves, unit)
-        return whole + _kron(np.eye(r), arrivals.moves), _kron(delivers, unit)
+        delivers[1 + p :, 1 : r - p] = kron(np.eye(ring - 1), np.outer(time.exits, time.start))
+        whole = kron(arrive, np.diag(arrivals.rates)) + kron(moves, unit)
+        return whole + kron(np.eye(r), arrivals.moves), kron(delivers, unit)
 
     content = np.append(0.0, np.repeat(np.arange(1.0, ring + 1), p))
     idle = np.append(1.0, np.zeros(ring * p))
@@ -125,7 +126,7 @@ def tandem_feed(
         kernel.at_pace(empty_pace).exits, ring
     )
     exit_to[0, 0] = 1.0
-    exit_to[1:, 1:] = _kron(np.eye(ring), kernel.time.start)
+    exit_to[1:, 1:] = kron(np.eye(ring), kernel.time.start)
     none = np.zeros(ring + 1)
     moves, delivers = at_pace(1.0)
     empty_moves, empty_delivers = at_pace(empty_pace)
@@ -135,10 +136,10 @@ def tandem_feed(
         empty_moves=empty_moves, empty_delivers=empty_delivers,
         full_moves=full_moves, full_delivers=full_delivers,
         serves=np.repeat(idle if preemptive else np.ones(r), a),
-        signal_entry=_kron(entry, unit),
-        signal_moves=_kron(np.eye(ring + 1, k=1), np.diag(arrivals.rates))
-        + _kron(np.eye(ring + 1), arrivals.moves),
-        signal_exit=_kron(exit_to, unit),
+        signal_entry=kron(entry, unit),
+        signal_moves=kron(np.eye(ring + 1, k=1), np.diag(arrivals.rates))
+        + kron(np.eye(ring + 1), arrivals.moves),
+        signal_exit=kron(exit_to, unit),
         counts=counts,
         signal_counts=_counts(arrivals, waiting, ring, none, none, none, none),
     )  # fmt: skip
@@ -150,8 +151,8 @@ def _counts(
 ) -> Array:  # fmt: skip
     """Columns of `COUNTS` for states (content, arrivals)."""
     a = len(arrivals.rates)
-    full = _kron(content == ring, arrivals.rates)
-    begun = _kron(starts, arrivals.rates)
+    full = kron(content == ring, arrivals.rates)
+    begun = kron(starts, arrivals.rates)
     plain = [
         np.repeat(np.asarray(x, dtype=np.float64), a) for x in (content, busy, interrupting, idle)
     ]

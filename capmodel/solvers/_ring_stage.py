@@ -7,92 +7,117 @@ import numpy as np
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, Weights
 from capmodel.numerics.doubling import solve_few_phases
 from capmodel.numerics.gth import Array
-from capmodel.solvers._feeds import KernelService
+from capmodel.solvers._feeds import KernelService, kron
 
-_SUMS = (
-    "full", "not_full", "in_ring", "completed", "emptying", "signalling", "signalling_empty",
-    "interrupts",
-)  # fmt: skip
+_SUMS = ("full", "not_full", "in_ring", "completed", "signalling", "interrupts")
 
 
 class RingStage:
     """A queue with room for `ring` packets whose server also signals.
 
-    States: consumer awake or asleep by kernel phase, and the signal; levels are ring contents.
-    A completion while the consumer sleeps starts a signal of exponential length; without one
+    States: consumer awake or asleep by kernel phase, and the signal, each by phase of the arrivals;
+    levels are ring contents. Intervals between arrivals have `phases` equal exponential phases. A
+    completion while the consumer sleeps starts a signal of exponential length; without one
     (`signal` 0) the consumer does not matter.
     """
 
-    def __init__(self, rate: float, ring: int, kernel: KernelService, signal: float) -> None:
-        self.rate, self.ring, self.kernel, self.signal = rate, ring, kernel, signal
-        self.p = p = kernel.time.order
+    def __init__(
+        self, rate: float, ring: int, kernel: KernelService, signal: float, phases: int = 1
+    ) -> None:
+        self.ring, self.kernel = ring, kernel
+        self.p, self.k = p, k = kernel.time.order, phases
         self.coupled = signal > 0.0
         kinds = 2 if self.coupled else 1
         n = kinds * p + int(self.coupled)
         b = kinds + int(self.coupled)
         time, end = kernel.time, kinds * p
-        self.local, self.down = np.zeros((n, n)), np.zeros((n, n))
-        self.last, self.up = np.zeros((n, b)), np.zeros((b, n))
-        self.below = np.zeros((b, b))
+        local, down = np.zeros((n, n)), np.zeros((n, n))
+        last, up, below = np.zeros((n, b)), np.zeros((b, n)), np.zeros((b, b))
         for kind in range(kinds):
             rows = slice(kind * p, kind * p + p)
-            self.local[rows, rows] = time.rates
-            self.up[kind, rows] = rate * kernel.first
-        self.down[:p, :p] = np.outer(time.exits, time.start)
-        self.last[:p, 0] = time.exits
+            local[rows, rows] = time.rates
+            up[kind, rows] = kernel.first
+        down[:p, :p] = np.outer(time.exits, time.start)
+        last[:p, 0] = time.exits
         if self.coupled:
-            self.down[p:end, -1] = self.last[p:end, -1] = time.exits
-            self.local[-1, :p] = time.start / signal
-            self.below[-1, 0] = 1.0 / signal
-            self.up[-1, -1] = rate
+            down[p:end, -1] = last[p:end, -1] = time.exits
+            local[-1, :p] = time.start / signal
+            below[-1, 0] = 1.0 / signal
+            up[-1, -1] = 1.0
+        # a phase of the interval ends, the last of them with an arrival
+        passing, arriving = erlang_arrivals(rate, phases)
+        unit = np.eye(k)
+        self.local = kron(local, unit) + kron(np.eye(n), passing)
+        self.below = kron(below, unit) + kron(np.eye(b), passing)
+        self.down, self.last = kron(down, unit), kron(last, unit)
+        self.above, self.up = kron(np.eye(n), arriving), kron(up, arriving)
         index = {name: i for i, name in enumerate(_SUMS)}
-        self.core, self.ground = np.zeros((n, len(_SUMS))), np.zeros((b, len(_SUMS)))
-        self.core[:, index["not_full"]] = self.ground[:, index["not_full"]] = 1.0
-        self.core[:p, index["completed"]] = time.exits
-        self.ground[:kinds, index["interrupts"]] = rate * kernel.interrupts
+        core, ground = np.zeros((n, k, len(_SUMS))), np.zeros((b, k, len(_SUMS)))
+        # what an arrival sees: it comes at the end of the last phase
+        core[:, -1, index["not_full"]] = ground[:, -1, index["not_full"]] = k
+        core[:p, :, index["completed"]] = time.exits[:, None]
+        ground[:kinds, -1, index["interrupts"]] = k * rate * kernel.interrupts
         if self.coupled:
-            self.core[-1, index["signalling"]] = 1.0
-            self.ground[-1, index["signalling"]] = self.ground[-1, index["signalling_empty"]] = 1.0
+            core[-1, :, index["signalling"]] = 1.0
+            ground[-1, :, index["signalling"]] = 1.0
+        self.core, self.ground = core.reshape(n * k, -1), ground.reshape(b * k, -1)
         self.slope = np.zeros_like(self.core)
         self.slope[:, index["in_ring"]] = 1.0
         self.top = self.core.copy()
         self.top[:, index["in_ring"]] = ring
-        self.top[:, index["full"]] = 1.0
+        self.top[:, index["full"]] = self.core[:, index["not_full"]]
         self.top[:, index["not_full"]] = 0.0
         self.index = index
 
     def solve(self, asleep_idle: Array, asleep_busy: Array, pace: Array) -> dict[str, Array]:
         """Shares of time and rates, for stacks of paces [-] and rates of falling asleep [1/s].
 
-        `asleep_busy` has one column per kernel phase.
+        `asleep_idle` has one column per phase of the arrivals, `asleep_busy` one per kernel phase.
+        ``empties`` and ``empties_after_signal`` go by phase of the arrivals.
         """
-        p, size = self.p, len(pace)
-        scale = np.where(self.kernel.paced > 0.0, pace[:, None], 1.0)  # awake phases only
-        whole = np.ones((size, len(self.local), 1))
-        whole[:, :p, 0] = scale
+        p, k, size = self.p, self.k, len(pace)
+        scale: Array = np.where(self.kernel.paced > 0.0, pace[:, None], 1.0)  # awake phases only
+        scale = np.repeat(scale, k, axis=-1)
+        whole: Array = np.ones((size, len(self.local), 1))
+        whole[:, : p * k, 0] = scale
         local, down, last = self.local * whole, self.down * whole, self.last * whole
+        here = np.arange(p * k - 1)[np.arange(1, p * k) % k > 0]
+        local[:, here, here + 1] = self.local[here, here + 1]  # arrivals keep their own pace
         below = np.repeat(self.below[None], size, axis=0)
         core = np.repeat(self.core[None], size, axis=0)
         completed = self.index["completed"]
-        core[:, :p, completed] *= scale
+        core[:, : p * k, completed] *= scale
         top = np.repeat(self.top[None], size, axis=0)
         top[..., completed] = core[..., completed]
         if self.coupled:
-            here = np.arange(p)
-            local[:, here, p + here] += asleep_busy
-            below[:, 0, 1] = asleep_idle
+            here = np.arange(p * k)
+            local[:, here, p * k + here] += np.repeat(asleep_busy, k, axis=-1)
+            below[:, np.arange(k), k + np.arange(k)] = asleep_idle
         solution = solve_few_phases(
-            Levels(self.ring, self.rate * np.eye(len(self.local)), local, down, local),
+            Levels(self.ring, self.above, local, down, local + self.above),
             Boundary(below, self.up, last),
             Weights(self.ground, core, self.slope, top),
         )
         found = {name: solution.sums[..., i] for name, i in self.index.items()}
-        emptying = (solution.first[..., :p] * last[..., :p, 0]).sum(-1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            after = found["signalling_empty"] / found["signalling"]
-            empties = emptying / found["completed"]
-        found["empties"] = np.where(found["completed"] > 0.0, np.clip(empties, 0.0, 1.0), 0.5)
-        found["empties_after_signal"] = np.where(
-            found["signalling"] > 0.0, np.clip(after, 0.0, 1.0), 0.5
-        )
+        first = solution.first[..., : p * k, None] * last[..., : p * k, :k]
+        found["empties"] = _share(first.sum(-2), found["completed"])
+        ended = solution.boundary[..., -k:] if self.coupled else np.zeros((size, k))
+        found["empties_after_signal"] = _share(ended, found["signalling"])
         return found
+
+
+def erlang_arrivals(rate: float, phases: int) -> tuple[Array, Array]:
+    """Rates [1/s] between the phases of Erlang intervals, and those of the arrivals."""
+    passing, arriving = np.zeros((phases, phases)), np.zeros((phases, phases))
+    np.fill_diagonal(passing[:, 1:], phases * rate)
+    arriving[-1, 0] = phases * rate
+    return passing, arriving
+
+
+def _share(parts: Array, total: Array) -> Array:
+    """Parts of a total, by phase of the arrivals; a half in all if the total is nothing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = parts / total[..., None]
+    shares = np.where(total[..., None] > 0.0, np.clip(shares, 0.0, 1.0), 0.5 / parts.shape[-1])
+    whole: Array = shares / np.maximum(shares.sum(-1, keepdims=True), 1.0)
+    return whole

@@ -16,7 +16,7 @@ from capmodel.path import CapturePath
 from capmodel.results import Solution
 from capmodel.solvers import exact
 from capmodel.solvers._fixed_points import fixed_points
-from capmodel.solvers._ring_stage import RingStage
+from capmodel.solvers._ring_stage import RingStage, erlang_arrivals
 from capmodel.solvers._sleeping import Feed, Flows, SleeperChain
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
@@ -28,6 +28,11 @@ ACCURACY = (
     "with the same services (500 random paths, ring and buffer of 32 packets or more); services "
     "that vary less than Erlang-4 count as that, poll and latency vary as the consumer's work"
 )
+REGULAR = (
+    "; constant intervals count as Erlang-8: without waits within 0.6 % on average and 3 % at "
+    "worst of a simulation, for rings and buffers of 4 to 64 packets"
+)
+ARRIVAL_PHASES = {"poisson": 1, "cbr": 8}  # of an interval between arrivals
 STARTS = (1.0, 1e-2, 1e-8)  # rates of falling asleep to begin with, times the kernel cost
 LEAST = 1e-9  # share of its time that the kernel may spend on signals unnoticed
 _NEVER = 1e-200
@@ -49,8 +54,9 @@ def doubts(path: CapturePath) -> str | None:
 def _not_two_stages(path: CapturePath) -> str | None:
     if path.cores.pinning != "split" or path.kernel.cost == 0.0:
         return "two stages on two cores are needed"
-    if path.arrivals.process != "poisson":
-        return "arrivals must be Poisson"
+    arrivals = path.arrivals
+    if {"poisson": 1.0, "cbr": 0.0}.get(arrivals.process) != arrivals.scv:
+        return "arrivals must be Poisson or come at constant intervals"
     if path.wakeup.contention > 0.0 and path.wakeup.policy == "spin":
         return "not modelled: a spinning consumer that slows the kernel"
     if max(path.buffer.capacity, path.kernel.ring) > exact.MOST_LEVELS:
@@ -74,14 +80,19 @@ class _Stages:
         self.kernel_cost = float(kernel.cost)
         self.full_pace = float(kernel.cost / kernel.drop_cost)
         rate, p = float(path.arrivals.rate), self.kernel.time.order
-        self.states = p + 1
-        self.ring = RingStage(rate, int(kernel.ring), self.kernel, self.signal)
+        self.k = k = ARRIVAL_PHASES[path.arrivals.process]
+        self.states = n = k + p  # of the kernel: idle by phase of the arrivals, busy by its own
+        self.ring = RingStage(rate, int(kernel.ring), self.kernel, self.signal, k)
         full = self.kernel.at_pace(self.full_pace)
-        self.moves, self.full_moves = np.zeros((p + 1, p + 1)), np.zeros((p + 1, p + 1))
-        self.moves[0, 1:] = self.full_moves[0, 1:] = rate * self.kernel.first
-        self.moves[1:, 1:], self.full_moves[1:, 1:] = self.kernel.time.rates, full.rates
+        self.moves, self.full_moves = np.zeros((n, n)), np.zeros((n, n))
+        passing, arriving = erlang_arrivals(rate, k)
+        for moves, rates in ((self.moves, self.kernel.time.rates), (self.full_moves, full.rates)):
+            moves[:k, :k] = passing
+            moves[:k, k:] = arriving.sum(-1)[:, None] * self.kernel.first
+            moves[k:, k:] = rates
         self.exits = np.stack([self.kernel.time.exits, full.exits])
-        anyone = self._feed({"empties": np.ones(1), "empties_after_signal": np.ones(1)})
+        some = np.full((1, k), 0.5 / k)
+        anyone = self._feed({"empties": some, "empties_after_signal": some})
         self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
 
     def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
@@ -92,7 +103,7 @@ class _Stages:
         """
         guess = np.exp(logs)
         asleep = guess[:, :-1] / self.kernel_cost
-        ring = self.ring.solve(asleep[:, 0], asleep[:, 1:], guess[:, -1])
+        ring = self.ring.solve(asleep[:, : self.k], asleep[:, self.k :], guess[:, -1])
         flows = self.buffer.solve(self._feed(ring))
         awake, paced = flows.awake_counts, self.kernel.paced
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -100,8 +111,8 @@ class _Stages:
             mean = flows.falling.sum(-1, keepdims=True) / awake.sum(-1, keepdims=True)
             seen = awake > _NEVER * awake.sum(-1, keepdims=True)
             rates = np.where(seen, flows.falling / awake, mean)
-            working = (awake[..., 1:] * paced).sum(-1)
-            held = (flows.full[..., 1:] * paced).sum(-1)
+            working = (awake[..., self.k :] * paced).sum(-1)
+            held = (flows.full[..., self.k :] * paced).sum(-1)
             share = np.where(working > 0.0, held / working, 0.0)
         pace = 1.0 - share + share * self.full_pace
         scaled = np.maximum(rates * self.kernel_cost, _NEVER)
@@ -110,21 +121,24 @@ class _Stages:
 
     def _feed(self, ring: dict[str, Array]) -> Feed:
         """The kernel as the buffer meets it: idle, or in a phase of its service."""
-        p, start = self.kernel.time.order, self.kernel.time.start
+        n, k, start = self.states, self.k, self.kernel.time.start
         empties, after_signal = ring["empties"], ring["empties_after_signal"]
-        delivers = np.zeros((2, len(empties), p + 1, p + 1))  # as usual, and while it is full
-        delivers[..., 1:, 0] = self.exits[:, None] * empties[:, None]
-        going_on = (1.0 - empties)[:, None] * start
-        delivers[..., 1:, 1:] = self.exits[:, None, :, None] * going_on[:, None, :]
-        resumes = np.empty((len(empties), 1, p + 1))
-        resumes[:, 0, 0] = after_signal
-        resumes[:, 0, 1:] = (1.0 - after_signal)[:, None] * start
+        stack = len(empties)
+
+        def follows(idle: Array) -> Array:
+            """Probabilities of the kernel's next state, idle with these ones."""
+            going_on = (1.0 - idle.sum(-1, keepdims=True)) * start
+            return np.concatenate([idle, going_on], axis=-1)
+
+        delivers = np.zeros((2, stack, n, n))  # as usual, and while it is full
+        delivers[:, :, k:] = self.exits[:, None, :, None] * follows(empties)[:, None, :]
         normal, full = delivers
         return Feed(
             moves=self.moves, delivers=normal, empty_moves=self.moves, empty_delivers=normal,
-            full_moves=self.full_moves, full_delivers=full, serves=np.ones(p + 1),
-            signal_entry=np.append(0.0, self.exits[0])[:, None], signal_moves=np.zeros((1, 1)),
-            signal_exit=resumes, counts=np.eye(p + 1), signal_counts=np.zeros((1, p + 1)),
+            full_moves=self.full_moves, full_delivers=full, serves=np.ones(n),
+            signal_entry=np.append(np.zeros(k), self.exits[0])[:, None],
+            signal_moves=np.zeros((1, 1)), signal_exit=follows(after_signal)[:, None, :],
+            counts=np.eye(n), signal_counts=np.zeros((1, n)),
         )  # fmt: skip
 
 
@@ -167,7 +181,8 @@ def solve(path: CapturePath) -> Solution:
         raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")
     found = _distinct([_found(path, i, ring, flows) for (ring, flows), i in points])
     return exact.dressed(
-        path, found[0], solver=NAME, is_exact=False, accuracy=ACCURACY,
+        path, found[0], solver=NAME, is_exact=False,
+        accuracy=ACCURACY + (REGULAR if path.arrivals.process == "cbr" else ""),
         notes=_notes([one["carried"] for one in found], failed),
     )  # fmt: skip
 

@@ -41,7 +41,8 @@ LEAST_LOSS = 1e-6  # below it a path counts as unsaturated, as in the closed for
 
 def accepts(path: CapturePath) -> str | None:
     """Why this solver cannot take the path; None if it can."""
-    return objection(path, least_scv=1.0 / MAX_ORDER) or _too_large(path)
+    objections = _not_scalar(path) or _not_random(path)
+    return objections or objection(path, least_scv=1.0 / MAX_ORDER) or _too_large(path)
 
 
 def doubts(path: CapturePath) -> str | None:
@@ -53,10 +54,10 @@ def doubts(path: CapturePath) -> str | None:
 
 
 def objection(path: CapturePath, least_scv: float) -> str | None:
-    """What is not in the model, whatever the size; None if nothing."""
+    """What is not in the model, whatever arrivals and size are; None if nothing."""
     return (
         _not_scalar(path)
-        or _not_markovian(path, least_scv)
+        or _not_phases(path, least_scv)
         or _not_modelled(path)
         or _not_this_placement(path)
     )
@@ -70,7 +71,7 @@ def _not_scalar(path: CapturePath) -> str | None:
     return None
 
 
-def _not_markovian(path: CapturePath, least_scv: float) -> str | None:
+def _not_random(path: CapturePath) -> str | None:
     arrivals = path.arrivals
     if not is_regular(path) and (arrivals.process == "cbr" or arrivals.scv != 1.0):
         return (
@@ -79,6 +80,10 @@ def _not_markovian(path: CapturePath, least_scv: float) -> str | None:
         )
     if arrivals.process == "on_off" and not (arrivals.random_bursts and arrivals.off > 0.0):
         return "bursts must be of random length, with gaps between them"
+    return None
+
+
+def _not_phases(path: CapturePath, least_scv: float) -> str | None:
     services = {"consumer": path.consumer.scv}
     if path.kernel.cost > 0.0:
         services["kernel"] = path.kernel.scv

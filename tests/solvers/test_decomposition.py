@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from capmodel.path import Arrivals, CapturePath, Cores, Driver, Kernel, Wakeup
 from capmodel.results import Solution
-from capmodel.solvers import decomposition, exact
+from capmodel.solvers import decomposition, exact, simulation
 from capmodel.solvers._fixed_points import fixed_points
 from tests.solvers.paths import random_paths
 
@@ -108,6 +108,40 @@ def test_spinning_consumer():
     within(carried)
 
 
+def test_constant_intervals():
+    """Against the simulation, within the stated accuracy; no waits, as those vary in the chain."""
+    rng = np.random.default_rng(3)
+    wrong = []
+    for _ in range(24):
+        rate, work = np.exp(rng.uniform(np.log([0.6, 0.5]), np.log([1.3, 1.2])))
+        ring, capacity = np.exp(rng.uniform(np.log(4), np.log(64), 2)).round()
+        path = CapturePath.split(
+            rate=rate, ring=ring, capacity=capacity, kernel_cost=1.0, consumer_cost=work,
+            arrivals="cbr", service=rng.choice([1.0, 0.3]),
+        )  # fmt: skip
+        got, truth = decomposition.solve(path), simulation.solve(path)
+        accounted(got)
+        wrong.append(abs(float(got.carried_rate / truth.carried_rate) - 1.0))
+    assert "Erlang-8" in got.accuracy
+    assert np.mean(wrong) < 0.006
+    assert max(wrong) < 0.03
+
+
+def test_constant_intervals_reduce_to_poisson_with_one_phase(monkeypatch):
+    """Erlang intervals of one phase are exponential: the same stages, solved along another way."""
+    poisson = split()
+    regular = split(arrivals="cbr")
+    monkeypatch.setitem(decomposition.ARRIVAL_PHASES, "cbr", 1)
+    one, other = decomposition.solve(poisson), decomposition.solve(regular)
+    assert float(other.carried_rate) == pytest.approx(float(one.carried_rate), rel=1e-12)
+
+
+def test_constant_intervals_with_waits_and_interrupts_are_accounted_for():
+    for path in random_paths(10, seed=8, arrivals="cbr"):
+        kernel = replace(path.kernel, drop_cost=0.5, driver=Driver(interrupt_cost=0.7))
+        accounted(decomposition.solve(replace(path, kernel=kernel)))
+
+
 def split(**changes) -> CapturePath:
     usual = {
         "rate": 0.9, "ring": 256, "capacity": 1024, "kernel_cost": 1.0, "consumer_cost": 0.6,
@@ -175,15 +209,13 @@ def test_states_its_limits():
 
 REFUSED = {
     "array": split(rate=np.array([0.5, 1.0])),
-    "Poisson": split(arrivals="cbr"),
+    "Poisson or come": replace(split(), arrivals=Arrivals(0.5, "cbr", 0.3)),
     "signal threshold": split(threshold=2.0),
     "two cores": CapturePath.same_core(
         rate=1.0, ring=32, capacity=32, kernel_cost=0.5, consumer_cost=0.5
     ),
     "two stages": CapturePath.single(rate=1.0, capacity=32, consumer_cost=0.5),
-    "arrivals must be Poisson": replace(
-        split(), arrivals=Arrivals(0.5, "on_off", 1.0, on=1.0, off=1.0)
-    ),
+    "arrivals must be": replace(split(), arrivals=Arrivals(0.5, "on_off", 1.0, on=1.0, off=1.0)),
     "slows the kernel": replace(split(), wakeup=Wakeup("spin", contention=0.5)),
     "at most": split(capacity=10_000_000),
     "shared core": replace(split(), cores=Cores("same")),
