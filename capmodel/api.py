@@ -12,7 +12,7 @@ from capmodel.application import Application, load_application, own_work
 from capmodel.assemble import Choices, assemble
 from capmodel.backend import Backend, load_backend
 from capmodel.columns import checked_column, is_column
-from capmodel.formulary._elementwise import floats, maximum, some
+from capmodel.formulary._elementwise import floats, some
 from capmodel.machine import Machine, load_machine
 from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
@@ -220,12 +220,6 @@ def _validity(
     if some(never & np.isinf(floats(wakeup.timeout))):
         notes.append(
             "threshold exceeds the buffer and there is no timeout: the consumer never wakes"
-        )
-    backlog = floats(wakeup.latency) / maximum(path.kernel.cost, 1e-12)
-    if path.buffer.kind == "slots" and some(floats(capacity) < 4.0 * backlog):
-        notes.append(
-            "the buffer is of the size of the backlog that one wakeup leaves: random delays "
-            "cost more than the closed form says"
         )
     if some(floats(choices.consumers) > 3):
         notes.append("more than three processes on one core: the mean field may be 15 % off")

@@ -13,6 +13,7 @@ from capmodel.formulary.channel import channel_item_time
 from capmodel.formulary.scheduling import environment_mean, environment_variance
 from capmodel.path import CapturePath
 from capmodel.results import Solution
+from capmodel.solvers._limits import limits
 from capmodel.solvers._outcome import ACCURACY, NAME, Outcome, finish, regime_index, with_idle
 from capmodel.solvers._same import solve_same
 from capmodel.solvers._split import solve_split
@@ -50,7 +51,7 @@ def doubts(path: CapturePath) -> str | None:
         places = minimum(path.kernel.ring, path.buffer.capacity)
         if some(floats(path.kernel.cost) == 0.0) or some(places < FEW_PLACES):
             return "random services and few places: small losses are approximated"
-    return None
+    return next((limit.says for limit in limits(path) if limit.doubted), None)
 
 
 def _static(outcome: Callable[[CapturePath], Outcome]) -> Callable[[CapturePath], Solution]:
@@ -188,4 +189,9 @@ def solve(path: CapturePath) -> Solution:
     -------
     Solution
     """
-    return SOLVE_BY_ON_FULL[path.on_full](path)
+    solution = SOLVE_BY_ON_FULL[path.on_full](path)
+    met = limits(path)
+    if not met:
+        return solution
+    notes = (*solution.notes, *(limit.says for limit in met))
+    return replace(solution, accuracy=f"{ACCURACY}; further off here, as noted", notes=notes)

@@ -1,0 +1,130 @@
+"""Where the closed forms are known to be wrong, by how much, and what they say about it.
+
+Each entry of `LIMITS` is a condition on the path and a sentence with the error that simulations
+showed; `tests/solvers/test_limits.py` holds each to its sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from capmodel.formulary._elementwise import floats, maximum, some
+from capmodel.path import CapturePath
+
+Flags = npt.NDArray[np.bool_]
+_SLEEPS = ("poll", "read")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """When a closed form is off, and the sentence that says so.
+
+    `doubted` says that whoever has a better solver should use it.
+    """
+
+    holds: Callable[[CapturePath], bool]
+    says: str
+    doubted: bool = True
+
+
+def _constant_services(path: CapturePath) -> bool:
+    return not (some(floats(path.kernel.scv) > 0.0) or some(floats(path.consumer.scv) > 0.0))
+
+
+def _yielding(path: CapturePath) -> bool:
+    wakeup = path.wakeup
+    looks = wakeup.policy == "yield" and path.cores.pinning == "split"
+    return looks and _constant_services(path) and some(floats(wakeup.spin) > 0.0)
+
+
+def _poll_as_spin(path: CapturePath) -> bool:
+    """Regular packets always end the wait call before the consumer sleeps; interrupts delay one."""
+    kernel, wakeup, arrivals = path.kernel, path.wakeup, path.arrivals
+    if wakeup.policy not in _SLEEPS or arrivals.process != "cbr" or not _constant_services(path):
+        return False
+    every = 1.0 / floats(arrivals.rate)
+    short = floats(wakeup.poll_cost) >= maximum(every - path.consumer.cost, 0.0)
+    open_ring = every > floats(kernel.cost)
+    interrupts = floats(kernel.driver.interrupt_cost) > 0.0
+    return some(short & open_ring & interrupts & (floats(wakeup.poll_cost) > 0.0))
+
+
+def _overloaded_core(path: CapturePath) -> Flags:
+    work = path.consumer.cost * path.consumer.processes
+    overload: Flags = floats(path.arrivals.rate) * (path.kernel.cost + work) > 1.0
+    return overload
+
+
+def _shared_overload(path: CapturePath) -> bool:
+    wakeup = path.wakeup
+    if path.cores.pinning != "same" or wakeup.policy not in _SLEEPS:
+        return False
+    costs = floats(wakeup.cost) + wakeup.switch_cost + wakeup.poll_cost
+    return some((floats(path.cores.kernel_share) < 1.0) & _overloaded_core(path) & (costs > 0.0))
+
+
+def _short_run(path: CapturePath) -> bool:
+    """The ring's content matters beside what is carried."""
+    if path.cores.pinning != "same":
+        return False
+    arrivals = path.arrivals
+    offered = floats(arrivals.rate) * arrivals.duration
+    return some(_overloaded_core(path) & (floats(path.kernel.ring) > 1e-3 * offered))
+
+
+def _lockstep(path: CapturePath) -> bool:
+    several = some(floats(path.consumer.processes) > 1.0)
+    sleeps = path.wakeup.policy in _SLEEPS and path.cores.pinning == "split"
+    return several and sleeps and _constant_services(path)
+
+
+def _tiny_buffer(path: CapturePath) -> bool:
+    backlog = floats(path.wakeup.latency) / maximum(path.kernel.cost, 1e-12)
+    return path.buffer.kind == "slots" and some(floats(path.buffer.capacity) < 4.0 * backlog)
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit(
+        _yielding,
+        "constant services fall into step with the looks of a yielding consumer: the carried rate "
+        "may be 50 % too high or 30 % too low (wakeups of up to four packets' time)",
+    ),
+    Limit(
+        _poll_as_spin,
+        "wait calls as long as the gap between regular packets count as a spin, but every "
+        "interrupt delays a packet and may cause a wakeup: there may be as many wakeups as "
+        "interrupts, without effect on the carried rate",
+    ),
+    Limit(
+        _shared_overload,
+        "wakeups are not counted on an overloaded core where the kernel does not go first: the "
+        "carried rate is too high, at most by the ratio of a wakeup's time to a packet's",
+    ),
+    Limit(
+        _short_run,
+        "what ring and buffer hold while an overloaded core fills them is counted roughly: what a "
+        "run carries is off by the ring's content at most",
+    ),
+    Limit(
+        _lockstep,
+        "several processes with constant services fall into lockstep, which the mean field does "
+        "not know: the carried rate may be 70 % too high or half of what it is (wakeups of up to "
+        "four packets' time)",
+    ),
+    Limit(
+        _tiny_buffer,
+        "the buffer is of the size of the backlog that one wakeup leaves: random delays cost more "
+        "than the closed form says, and the carried rate may be 30 % too high or too low",
+        doubted=False,
+    ),
+)
+
+
+def limits(path: CapturePath) -> tuple[Limit, ...]:
+    """Those that a path meets, its alternatives included."""
+    paths = (path, *path.alternatives)
+    return tuple(limit for limit in LIMITS if any(map(limit.holds, paths)))
