@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings as python_warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,28 +194,32 @@ def _seconds(value: Any, name: str) -> Any:
     return parse_duration(value, name=name)
 
 
+def _too_fast(workload: Workload, machine: Machine, nic: str, path: CapturePath) -> Iterator[str]:
+    """Rates that the wire, or failing that the card's bus, does not carry."""
+    key = f"nic.{nic}.wire_rate"
+    wire: Any = np.inf
+    if key in machine:
+        wire = machine.value(key) / ((floats(workload.mean_size) + WIRE_OVERHEAD) * 8.0)
+    peak, bus = floats(path.arrivals.peak_rate), floats(path.kernel.driver.bus_rate)
+    during = " during bursts" if isinstance(workload.arrivals, Bursts) else ""
+    if some(peak > wire * (1.0 + 1e-9)):
+        yield (
+            f"rate {format_rate(float(np.max(peak)))}{during} exceeds the wire speed of {nic}, "
+            f"{format_rate(float(np.min(wire)))} at this frame size"
+        )
+    elif some(peak > bus * (1.0 + 1e-9)):
+        yield (
+            f"rate {format_rate(float(np.max(peak)))}{during} exceeds what the bus of {nic} "
+            f"carries, {format_rate(float(np.min(bus)))} at this frame size at best"
+        )
+
+
 def _validity(
     workload: Workload, backend: Backend, machine: Machine, choices: Choices, path: CapturePath
 ) -> tuple[str, ...]:
     """What the reader should know before believing the numbers."""
-    notes = []
-    nic = choices.nic or machine.default_nic
-    key = f"nic.{nic}.wire_rate"
-    peak = floats(path.arrivals.peak_rate)
-    if key in machine:
-        most = machine.value(key) / ((floats(workload.mean_size) + WIRE_OVERHEAD) * 8.0)
-        if some(peak > most * (1.0 + 1e-9)):
-            during = " during bursts" if isinstance(workload.arrivals, Bursts) else ""
-            notes.append(
-                f"rate {format_rate(float(np.max(peak)))}{during} exceeds the wire speed of {nic}, "
-                f"{format_rate(float(np.min(most)))} at this frame size"
-            )
-    bus_rate = np.asarray(path.kernel.driver.bus_rate, dtype=np.float64)
-    if np.any(peak > bus_rate * (1.0 + 1e-9)):
-        notes.append(
-            f"rate {format_rate(float(np.max(peak)))} exceeds what the bus of {nic} carries at "
-            f"this frame size, {format_rate(float(np.min(bus_rate)))} at best"
-        )
+    notes: list[str] = []
+    notes += _too_fast(workload, machine, choices.nic or machine.default_nic, path)
     wakeup, capacity = path.wakeup, path.buffer.capacity
     never = floats(wakeup.threshold) > capacity
     if some(never & np.isinf(floats(wakeup.timeout))):
