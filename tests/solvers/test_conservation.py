@@ -26,7 +26,9 @@ DRIVERS = (None, *DRIVER_MODES)
 
 def asked(**arguments: Any) -> Solution:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "rate .* exceeds (the wire speed|what the bus)", UserWarning)
+        warnings.filterwarnings(
+            "ignore", "rate .* exceeds (the wire speed|what the bus)", UserWarning
+        )
         return predict(**arguments).solution
 
 
