@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import capmodel
 from capmodel import cli_output as out
-from capmodel.api import predict
+from capmodel.api import DEFAULT_MACHINE, predict
 from capmodel.backend import load_backend
 from capmodel.claims import evaluate_claims
 from capmodel.cli_options import add_path_options, arguments, series_arguments
@@ -175,6 +175,18 @@ def _machines(options: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    found: Any = import_module("capmodel.diagnosis").diagnose(
+        options.interface,
+        interval=options.interval,
+        machine=options.machine,
+        pid=options.pid,
+        take_statistics=options.take_statistics,
+    )
+    print(out.as_json(found.to_dict()) if options.json else found)
+    return 0
+
+
 def _print_rows(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> int:
     if options.json:
         print(out.as_json(rows))
@@ -219,6 +231,26 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     report = parser.add_mutually_exclusive_group()
     report.add_argument("--record", metavar="FILE", type=Path, help="write the report as JSON")
     report.add_argument("--recorded", action="store_true", help="print the stored report, fit none")
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "interface", metavar="INTERFACE", nargs="?", help="default: the one that is captured on"
+    )
+    parser.add_argument("--interval", metavar="TIME", default="3s", help="how long to watch: 10s")
+    parser.add_argument(
+        "--machine",
+        metavar="NAME",
+        help=f"whose costs price the remedies; a name "
+        f"or a FILE.toml (default: {DEFAULT_MACHINE}, which only ranks them)",
+    )
+    parser.add_argument("--pid", metavar="N", type=int, help="look at this process's sockets alone")
+    parser.add_argument(
+        "--take-statistics",
+        action="store_true",
+        help="count exactly what mapped "
+        "rings lose, by reading the sockets' own statistics, which resets them",
+    )
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:
@@ -268,6 +300,10 @@ COMMANDS: dict[str, _Command] = {
     )),
     "lab": _Command("measure captures on this machine's own kernel", _add_lab, _lab, (
         "capmodel lab paradox", "capmodel lab run --rate 300kpps --work 1us",
+    )),
+    "doctor": _Command("say where a running capture loses packets", _add_doctor, _doctor, (
+        "capmodel doctor eth0 --interval 10s --machine host.toml",
+        "capmodel doctor --pid 1234 --json",
     )),
     "backends": _Command("list the mechanisms", _add_name, _backends, (
         "capmodel backends", "capmodel backends pf_ring",

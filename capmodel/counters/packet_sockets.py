@@ -15,7 +15,7 @@ from capmodel.counters.netlink import attributes, dump
 from capmodel.errors import damaged_file
 
 _SOCK_DIAG, _BY_FAMILY, _PACKET = 4, 20, 17
-_SHOW = 0x01 | 0x04 | 0x08 | 0x20  # info, rings, fanout, memory
+_SHOW = 0x01 | 0x04 | 0x08 | 0x10  # info, rings, fanout, memory
 _INFO, _RX_RING, _TX_RING, _FANOUT, _MEMORY = 0, 2, 3, 4, 6
 _HEAD = struct.Struct("=BBHIII")  # family, type, protocol, inode, cookie
 _DROPS, _LIMIT, _QUEUED = 8, 1, 0  # words of SK_MEMINFO

@@ -232,7 +232,7 @@ def parse_net_packet(text: str, source: str = "/proc/net/packet") -> tuple[Packe
                 int(words[4]),
                 words[5] == "1",
                 int(words[6]),
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 
