@@ -24,7 +24,8 @@ PACKAGE = ROOT / "capmodel"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # Rooms and modules whose functions serve one caller beside them: a sentence each is enough.
-INSIDE = {"derivations", "numerics", "simulation", "solvers", "cli_output", "drawing", "scales"}
+INSIDE = {"derivations", "numerics", "simulation", "solvers", "cli_output", "drawing", "judgements",
+          "scales"}  # fmt: skip
 
 
 def public_functions() -> list[tuple[str, ast.FunctionDef]]:

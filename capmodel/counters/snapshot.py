@@ -236,8 +236,15 @@ def _own_device(place: Place, seen: Mapping[str, Any]) -> Path:
     return place.device
 
 
+_RECEIVING = re.compile(r"rx|input", re.I)
+_OTHERWISE = re.compile(r"(?<![a-z])tx|output|config|control|misc|async|link", re.I)
+
+
 def _irqs(place: Place, seen: Mapping[str, Any]) -> Any:
-    """Interrupts of the card: its device's, or those whose handler bears its name."""
+    """Interrupts of the card: its device's, and those whose handler bears its name.
+
+    Those that by their names only send or configure are left out.
+    """
     table: CpuTable | None = seen.get("interrupts")
     if table is None:
         return ()
@@ -246,7 +253,7 @@ def _irqs(place: Place, seen: Mapping[str, Any]) -> Any:
     try:
         device = (_own_device(place, seen) / "device").resolve(strict=True)
     except OSError:
-        return tuple(sorted(named, key=str))
+        return _receiving(named, table)
     # a virtio device has its interrupts one folder up, with its PCI function
     for folder in (device, device.parent):
         if (folder / "msi_irqs").is_dir():
@@ -255,7 +262,14 @@ def _irqs(place: Place, seen: Mapping[str, Any]) -> Any:
         if (folder / "irq").is_file():
             named |= {_text(folder / "irq").strip()} & (set(table.rows) - {"0"})
             break
-    return tuple(sorted(named, key=str))
+    return _receiving(named, table)
+
+
+def _receiving(irqs: set[str], table: CpuTable) -> tuple[str, ...]:
+    actions = ((irq, table.actions.get(irq, "")) for irq in sorted(irqs))
+    return tuple(
+        irq for irq, text in actions if _RECEIVING.search(text) or not _OTHERWISE.search(text)
+    )
 
 
 def _affinity(place: Place, seen: Mapping[str, Any]) -> Any:

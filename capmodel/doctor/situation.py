@@ -149,7 +149,7 @@ def _away(seen: Observation, capture: Capture, limits: Limits, slots: float) -> 
     pauses = capture.activity.sleeps
     if share >= limits["core_busy"] or pauses < 1 or seen.received / pauses < slots / 2.0:
         return None
-    return seen.seconds / pauses
+    return seen.seconds * (1.0 - share) / pauses
 
 
 def _work(found: Situation) -> tuple[float, float, str]:

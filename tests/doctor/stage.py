@@ -145,6 +145,7 @@ class Scenario:
     sender: Sender
     cores: tuple[int, int]  # of sender and reader, counted from the first that is allowed
     options: dict[str, Any] = field(default_factory=dict)
+    user: int | None = None
 
 
 SCENARIOS = {
@@ -152,6 +153,9 @@ SCENARIOS = {
     "tiny_ring": Scenario(Reader(frames=8, pause=0.02), Sender(200, 0.01), (0, 1)),
     "tiny_ring_statistics": Scenario(
         Reader(frames=8, pause=0.02), Sender(200, 0.01), (0, 1), {"take_statistics": True}
+    ),
+    "ordinary_user": Scenario(
+        Reader(rcvbuf=1, pause=0.02), Sender(200, 0.01), (0, 1), user=65534
     ),
     "same_core": Scenario(Reader(work=100), Sender(10_000), (0, 0)),
     # one packet at a time: the softirq runs for each; the threshold on time is out of the way
@@ -196,8 +200,14 @@ def main(name: str) -> None:
         os.read(started, 1)
         children.append(child(cores[scenario.cores[0]], lambda: scenario.sender.run(echo)))
         time.sleep(0.2)
-        found = diagnose("far", interval="1s", pid=children[0], **scenario.options)
+        options: dict[str, Any] = {"pid": children[0], **scenario.options}
+        if scenario.user is not None:
+            diagnose("far", interval="100ms")  # that user may not be able to load modules
+            os.seteuid(scenario.user)
+            options["pid"] = None
+        found = diagnose("far", interval="1s", **options)
     finally:
+        os.seteuid(os.getuid())
         for pid in children:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
