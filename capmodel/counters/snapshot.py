@@ -370,13 +370,13 @@ READERS: Mapping[str, Callable[[Place, Mapping[str, Any]], Any]] = MappingProxyT
     {
         "card_ring": _card_ring,  # first: it may load a library, and the clock starts after it
         "link": _link,
+        "sockets": _sockets,  # close to the link: their counters are compared
         "interrupts": _table("interrupts"),
         "softirqs": _table("softirqs"),
         "softnet": _softnet,
         "cpu_times": lambda place, seen: parse_cpu_times(
             _text(place.proc / "stat"), str(place.proc / "stat")
         ),
-        "sockets": _sockets,
         "owners": _owners,
         "tasks": _tasks,
         "irqs": _irqs,

@@ -10,6 +10,7 @@ import numpy as np
 from capmodel.backend import load_backend
 from capmodel.counters.observation import Capture, Observation
 from capmodel.doctor.limits import Limits
+from capmodel.quantities import format_share
 
 Evidence = Mapping[str, Any] | None
 
@@ -158,6 +159,9 @@ def buffer_too_small(seen: Observation, capture: Capture | None, limits: Limits)
         "holds_time": holds,
         "wanted_time": limits["buffer_time"],
         "consumer_share": share,
+        "spare": "whether the consumer has time to spare was not seen"
+        if share is None
+        else f"the consumer has time to spare (it used {format_share(share)} of a core)",
     }
 
 

@@ -73,7 +73,7 @@ def _larger_buffer(case: Situation, evidence: Mapping[str, Any]) -> Change:
     blocks = case.arguments["backend"] == "tpacket_v3"
     return Change(
         {"buffer": f"{size} B" if blocks else f"{slots} slots"},
-        words={"packets": f"{slots:,}", "memory": format_size(size)},
+        words={"size": f": {slots:,} packets, {format_size(size)}"},
     )
 
 
@@ -84,7 +84,7 @@ def _smaller_buffer(case: Situation, evidence: Mapping[str, Any]) -> Change:
     blocks = ring is not None and case.capture.socket.version == 3
     return Change(
         {"buffer": f"{cache} B" if blocks else f"{slots} slots"},
-        words={"memory": format_size(float(cache))},
+        words={"size": f": {format_size(float(cache))}"},
     )
 
 
@@ -106,7 +106,7 @@ def _af_xdp(case: Situation, evidence: Mapping[str, Any]) -> Change:
 def _larger_ring(case: Situation, evidence: Mapping[str, Any]) -> Change:
     ring = case.seen.after.card_ring
     if ring is None:
-        return Change(reason="its size was not seen", words={"most": "more"})
+        return Change(reason="its size was not seen")
     if ring.slots >= ring.most:
         raise DoesNotApplyError
     return Change({"ring": ring.most}, words={"most": str(ring.most)})
@@ -117,8 +117,8 @@ def _less_work(case: Situation, evidence: Mapping[str, Any]) -> Change:
     if case.away is not None:
         raise DoesNotApplyError
     if not work:
-        return Change(reason="its work per packet was not seen", words={"work": "less"})
-    return Change({"work": work / 2.0}, words={"work": format_duration(work / 2.0)})
+        return Change(reason="its work per packet was not seen")
+    return Change({"work": work / 2.0}, words={"size": f" ({format_duration(work / 2.0)})"})
 
 
 def _more_work(case: Situation, evidence: Mapping[str, Any]) -> Change:
@@ -127,7 +127,9 @@ def _more_work(case: Situation, evidence: Mapping[str, Any]) -> Change:
     spare = float(path.kernel.cost) - float(path.consumer.cost)
     if spare <= 0.0:
         raise DoesNotApplyError
-    return Change({"work": case.arguments["work"] + spare}, words={"spare": format_duration(spare)})
+    return Change(
+        {"work": case.arguments["work"] + spare}, words={"size": f" (by {format_duration(spare)})"}
+    )
 
 
 def _moderation(case: Situation, evidence: Mapping[str, Any]) -> Change:
@@ -198,13 +200,13 @@ def _unpriced(reason: str) -> Callable[[Situation, Mapping[str, Any]], Change]:
 
 
 REMEDIES: Mapping[str, Cure] = MappingProxyType({
-    "larger_ring": Cure("give the card {most} descriptors: ethtool -G {interface} rx {most}",
+    "larger_ring": Cure("give the card more descriptors: ethtool -G {interface} rx {most}",
                         _larger_ring),
     "larger_backlog": Cure("let the backlog hold a burst: sysctl net.core.netdev_max_backlog",
                            _unpriced("the model has no queue between interrupt and softirq")),
-    "larger_buffer": Cure("give it a buffer of {packets} packets, {memory} (tcpdump -B counts KiB)",
+    "larger_buffer": Cure("give it a larger buffer{size} (tcpdump -B counts KiB)",
                           _larger_buffer),
-    "smaller_buffer": Cure("a buffer that stays in the cache: {memory}", _smaller_buffer),
+    "smaller_buffer": Cure("a buffer that stays in the cache{size}", _smaller_buffer),
     "other_core": Cure("run the consumer on a core that does not receive: taskset -cp CPU {pid}",
                        _other_core),
     "own_core": Cure("keep other programs off its core: a cpuset, isolcpus, or chrt --fifo",
@@ -216,9 +218,9 @@ REMEDIES: Mapping[str, Cure] = MappingProxyType({
     "blocks": Cure("be woken once per block (TPACKET_V3; tcpdump without --immediate-mode)",
                    _blocks),
     "af_xdp": Cure("bypass the stack: AF_XDP", _af_xdp),
-    "less_work": Cure("half the work per packet ({work}): a filter, a shorter snap length, or "
+    "less_work": Cure("half the work per packet{size}: a filter, a shorter snap length, or "
                       "work handed to another thread", _less_work),
-    "more_work": Cure("if nothing else can be changed: {spare} more work per packet",
+    "more_work": Cure("if nothing else can be changed: more work per packet{size}",
                       _more_work),
     "moderation": Cure("moderate interrupts: ethtool -C {interface} adaptive-rx on, or rx-usecs",
                        _moderation),
@@ -273,10 +275,5 @@ def priced(
     return Remedy(name, _filled(cure.action, words), Price(now, after))
 
 
-class _Blank(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return key.upper()
-
-
 def _filled(action: str, words: Mapping[str, str]) -> str:
-    return action.format_map(_Blank(words))
+    return action.format_map({"pid": "PID", "most": "N", "size": "", **words})

@@ -69,8 +69,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "buffer_too_small", True, judgements.buffer_too_small,
-        "Its buffer holds {holds_time} of the traffic ({buffer} packets), and the consumer has "
-        "time to spare ({consumer_share} of a core): a pause of {wanted_time} overflows it.",
+        "Its buffer holds {holds_time} of the traffic ({buffer} packets): a pause of {wanted_time} "
+        "overflows it; {spare}.",
         ("larger_buffer", "blocks"), "loss", "braun2010, section 4.2",
     ),
     Rule(

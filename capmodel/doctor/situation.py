@@ -101,6 +101,8 @@ def situation(
     """
     if not seen.offered:
         return "no packets arrived"
+    if capture.activity is None:
+        return "its process was not seen, and with it neither its work nor its core"
     slots = capacity(seen, capture, limits)
     away = _away(seen, capture, limits, slots)
     notes = ["a constant rate"]
@@ -160,8 +162,7 @@ def _work(found: Situation) -> tuple[float, float, str]:
     """
     capture, seen = found.capture, found.seen
     activity = capture.activity
-    if activity is None or seen.seconds <= 0.0:
-        return 0.0, 0.0, "no work of the application's own, whose time was not seen"
+    assert activity is not None  # situation() has looked
     if not capture.loses and activity.sleeps == 0:
         note = "no work of the application's own: it never sleeps, so its time is not all work"
         return 0.0, 0.0, note

@@ -113,19 +113,25 @@ class Reader:
         return take
 
 
+def asleep(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 @dataclass
 class Sender:
-    """Sends bursts with pauses; bounded."""
+    """Sends bursts with pauses; bounded. With `echo`: one at a time, to a reader that sleeps."""
 
     burst: int
     pause: float = 0.0
     echo: bool = False
 
-    def run(self, echo: int) -> None:
+    def run(self, echo: int, reader: int) -> None:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         sock.bind(("near", 0))
         end, sent = time.monotonic() + SECONDS, 0
         while time.monotonic() < end and sent < PACKETS and os.getppid() != 1:
+            while self.echo and not asleep(reader) and time.monotonic() < end:
+                time.sleep(0.0002)
             for _ in range(self.burst):
                 try:
                     sock.send(FRAME)
@@ -163,7 +169,7 @@ SCENARIOS = {
         Reader(frames=4096), Sender(50, 0.005), (0, 1), {"thresholds": {"overhead_share": 1e-9}}
     ),
     "sleeper": Scenario(
-        Reader(frames=4096, echo=True), Sender(1, 0.001, echo=True), (0, 1),
+        Reader(frames=4096, echo=True), Sender(1, echo=True), (0, 1),
         {"thresholds": {"overhead_share": 1e-9}},
     ),
     "healthy": Scenario(Reader(frames=4096), Sender(100, 0.05), (0, 1)),
@@ -184,28 +190,30 @@ def child(core: int, run: Callable[[], None]) -> int:
 
 
 def main(name: str) -> None:
-    from capmodel.diagnosis import diagnose
-
     scenario = SCENARIOS[name]
     cores = sorted(os.sched_getaffinity(0))
     if len(set(scenario.cores)) > len(cores):
         print("two cores are needed")
         sys.exit(NO_NAMESPACE)
-    enter_namespace()
+    enter_namespace()  # before numpy starts threads: a process with threads gets no user namespace
+    from capmodel.diagnosis import diagnose
+
     make_veth()
     started, ready = os.pipe()
     echo, echoes = os.pipe()
     children = [child(cores[scenario.cores[1]], lambda: scenario.reader.run(ready, echoes))]
     try:
         os.read(started, 1)
-        children.append(child(cores[scenario.cores[0]], lambda: scenario.sender.run(echo)))
+        children.append(
+            child(cores[scenario.cores[0]], lambda: scenario.sender.run(echo, children[0]))
+        )
         time.sleep(0.2)
         options: dict[str, Any] = {"pid": children[0], **scenario.options}
         if scenario.user is not None:
             diagnose("far", interval="100ms")  # that user may not be able to load modules
             os.seteuid(scenario.user)
             options["pid"] = None
-        found = diagnose("far", interval="1s", **options)
+        found = diagnose("far", interval="500ms", **options)
     finally:
         os.seteuid(os.getuid())
         for pid in children:

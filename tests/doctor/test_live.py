@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.alone import alone
 from tests.doctor.stage import NO_NAMESPACE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the counters are those of Linux")
@@ -38,15 +39,22 @@ def once(scenario: str) -> dict[str, Any]:
     return found
 
 
-@cache
-def staged(scenario: str) -> dict[str, Any]:
-    """What the doctor says; the kernel's softirq counters are those of the whole machine.
+def quiet(found: dict[str, Any]) -> bool:
+    """Whether the machine's packets were this test's for the most part."""
+    return bool(found["received"] > 0 and found["everything"] < 1.5 * found["received"])
 
-    A run in which other traffic outweighs the test's is repeated: nothing can be told from it.
+
+@cache
+def staged(scenario: str, *, softirqs: bool = False) -> dict[str, Any]:
+    """What the doctor says.
+
+    Where softirq counters matter, which the kernel keeps for all interfaces together, a run in
+    which other traffic outweighs the test's is repeated: nothing can be told from it.
     """
     for _ in range(TRIES):
-        found = once(scenario)
-        if found["received"] > 0 and found["everything"] < 1.5 * found["received"]:
+        with alone():
+            found = once(scenario)
+        if quiet(found) or not softirqs:
             return found
     pytest.skip(f"other traffic on this machine outweighed the test's in {TRIES} runs")
 
@@ -64,7 +72,7 @@ def stage_loss(found: dict[str, Any], name: str) -> Any:
 def test_a_tiny_buffer_loses_at_the_buffer_and_is_called_too_small() -> None:
     found = staged("tiny_socket")
     lost = stage_loss(found, "buffer")
-    assert 0 < lost <= found["offered"]
+    assert lost > 0
     assert stage_loss(found, "card's ring") == 0
     drops = finding(found, "buffer_drops")
     assert (drops["evidence"]["lost"], drops["severity"]) == (lost, "loss")
@@ -99,7 +107,7 @@ def test_statistics_that_are_taken_count_exactly() -> None:
 
 
 def test_kernel_and_reader_on_one_core() -> None:
-    found = staged("same_core")
+    found = staged("same_core", softirqs=True)
     evidence = finding(found, "same_core_overload")["evidence"]
     assert evidence["cpu"] == found["reader_core"] == found["sender_core"]
     assert evidence["pinned"] == "yes"
@@ -109,7 +117,7 @@ def test_kernel_and_reader_on_one_core() -> None:
 
 
 def test_a_softirq_per_packet() -> None:
-    evidence = finding(staged("storm"), "interrupt_storm")["evidence"]
+    evidence = finding(staged("storm", softirqs=True), "interrupt_storm")["evidence"]
     assert evidence["interrupts_per_packet"] > 0.5
     assert evidence["kind"] == "of the receive softirq"
 
@@ -137,4 +145,6 @@ def test_an_ordinary_user_is_told_what_was_not_seen() -> None:
     assert stage_loss(found, "buffer") > 0
     assert found["captures"][0]["pid"] is None
     assert "run as root" in found["text"].replace("\n", " ").replace("    ", "")
+    assert found["shares"][0]["model"] is None
+    assert "was not seen" in finding(found, "buffer_too_small")["evidence"]["spare"]
     assert finding(found, "buffer_drops")["subject"].startswith("a process unseen")

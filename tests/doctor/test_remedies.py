@@ -204,6 +204,16 @@ def test_prices_in_words() -> None:
     assert str(Price(None, None, "no")) == "not priced: no"
 
 
+def test_no_process_no_prediction() -> None:
+    seen = world(1000, socket=replace(PLAIN, drops=40))
+    hidden = replace(seen, after=replace(seen.after, owners={}, tasks={}))
+    diagnosis = judged(hidden)
+    assert diagnosis.shares[0].seen == pytest.approx(0.96)
+    assert diagnosis.shares[0].model is None
+    (finding,) = diagnosis.found("buffer_drops")
+    assert all(remedy.price.now is None for remedy in finding.remedies)
+
+
 def test_no_packets_no_prediction() -> None:
     share = judged(world(0, processed={})).shares[0]
     assert (share.seen, share.model, share.note) == (None, None, "no packets arrived")
