@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from capmodel.api import DEFAULT_MACHINE
-from capmodel.counters.observation import Capture, Observation, observe
-from capmodel.counters.snapshot import Place, interfaces_of
+from capmodel.counters.observation import Capture, Observation
+from capmodel.counters.records import Place
+from capmodel.counters.snapshot import interfaces_of
+from capmodel.counters.watching import observe
 from capmodel.doctor.findings import SEVERITIES, Finding, worded
 from capmodel.doctor.judgements import capacity
 from capmodel.doctor.limits import Limits, limits

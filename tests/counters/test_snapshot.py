@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from capmodel.counters import observation, snapshot
+from capmodel.counters import reading, watching
 from capmodel.counters.links import Link
-from capmodel.counters.observation import observe
 from capmodel.counters.packet_sockets import PacketSocket
-from capmodel.counters.snapshot import READERS, Place, Snapshot, interfaces_of, take_snapshot
+from capmodel.counters.reading import READERS
+from capmodel.counters.records import Place, Snapshot
+from capmodel.counters.snapshot import interfaces_of, take_snapshot
+from capmodel.counters.watching import observe
 
 LINK = Link("eth0", "", 2, b"\2\0\0\0\0\1", 10, 600, 0, 0, 0, 0, 0)
 SOCKET = PacketSocket(4711, 2, 3, 1, None, 212992, 0, 5, None)
@@ -61,8 +63,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     (tmp_path / "sys/class/net/eth0/device").symlink_to(tmp_path / "sys/devices/pci0/virtio2")
     (tmp_path / "proc/12/fd").mkdir()
     (tmp_path / "proc/12/fd/3").symlink_to("socket:[4711]")
-    monkeypatch.setattr(snapshot, "find_link", lambda name: LINK)
-    monkeypatch.setattr(snapshot, "packet_sockets", lambda: (SOCKET,))
+    monkeypatch.setattr(reading, "find_link", lambda name: LINK)
+    monkeypatch.setattr(reading, "packet_sockets", lambda: (SOCKET,))
     return Place("eth0", tmp_path / "proc", tmp_path / "sys")
 
 
@@ -136,7 +138,7 @@ def test_a_kernel_without_packet_diag(place: Place, monkeypatch: pytest.MonkeyPa
     def refuse() -> None:
         raise OSError(2, "No such file or directory")
 
-    monkeypatch.setattr(snapshot, "packet_sockets", refuse)
+    monkeypatch.setattr(reading, "packet_sockets", refuse)
     path = place.proc / "net/packet"
     path.write_text("sk Inode\nffff 3 3 0003 2 1 0 0 4711\n")
     assert "lists 1 sockets, but not their rings and drops" in taken(place).not_seen["sockets"]
@@ -166,12 +168,12 @@ def test_interfaces_by_traffic(place: Place) -> None:
 def test_watching(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = observe(place, 0.05, pid=12)
     assert seen.seconds >= 0.05
-    assert seen.seen_on == {12: {0: observation.LOOKS}}
+    assert seen.seen_on == {12: {0: watching.LOOKS}}
     with pytest.raises(ValueError, match="pid must be a process with a packet socket on eth0"):
         observe(place, 0.05, pid=13)
     # the process ends while it is watched
     answers = iter([(SOCKET,), ()])
-    monkeypatch.setattr(snapshot, "packet_sockets", lambda: next(answers))
+    monkeypatch.setattr(reading, "packet_sockets", lambda: next(answers))
     assert "ended" in observe(place, 0.05).not_seen["captures"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from capmodel.counters.observation import Observation
 from capmodel.counters.packet_sockets import Ring
-from capmodel.counters.snapshot import CardRing
+from capmodel.counters.records import CardRing
 from capmodel.diagnosis import Diagnosis, judge
 from capmodel.doctor.findings import Price, Remedy
 from capmodel.doctor.limits import limits

@@ -11,7 +11,7 @@ from capmodel.counters.links import Link
 from capmodel.counters.observation import Observation
 from capmodel.counters.packet_sockets import PacketSocket, Ring, RingLook
 from capmodel.counters.proc import CpuTimes, Softnet, parse_cpu_table
-from capmodel.counters.snapshot import CardRing, Owner, Snapshot
+from capmodel.counters.records import CardRing, Owner, Snapshot
 from capmodel.counters.tasks import Task
 
 RING = Ring(4096, 2048, 2048, 4096, 0.0)  # 4096 frames, 8 MiB
