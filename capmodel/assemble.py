@@ -287,6 +287,8 @@ def _wakeup(
         sleep=0.0 if sleep is None else sleep,
         spin=spin,
         contention=values[waiting.contention] if waiting.contention else 0.0,
+        early_cost=values.get("early_signal", 0.0) if split and waiting.signal else 0.0,
+        settle=values.get("sleep_settle", 0.0) if split and waiting.signal else 0.0,
     )
 
 
@@ -406,6 +408,8 @@ def _placed(
         kernel_cost, droppable = kernel_total, 0.0
     else:
         kernel_cost, droppable = _stage_cost(backend.kernel, values, processes, captured, split)
+    # with packet steering the part of another core stays there
+    kernel_cost = kernel_cost - _elsewhere(values, split or kernel_total is not None)
     if backend.kernel.per_consumer:
         # every process has a ring of its own; a packet that is dropped touches none of them
         kernel_cost, droppable = kernel_cost + processes * penalty, droppable + processes * penalty
@@ -432,6 +436,7 @@ def _placed(
             maximum(kernel_cost - droppable, 0.0),
             scv=values.get("kernel_scv", 0.0) if backend.kernel.once else 0.0,
             driver=_driver(values, nic, choices.driver or backend.driver, workload.mean_size),
+            near_cost=values.get("near_consumer", 0.0) if split and buffer.kind == "slots" else 0.0,
         ),
         buffer=buffer,
         consumer=Consumer(consumer_cost, 0.0, processes),
@@ -441,6 +446,13 @@ def _placed(
         producer_startup=values.get("producer_startup", np.inf),
         consumer_notify=values.get("consumer_notify", 0.0),
     )
+
+
+def _elsewhere(values: Mapping[str, Any], whole: bool) -> Any:
+    """Kernel time per packet that is not spent on the core that the consumer shares [s]."""
+    if whole or "driver_elsewhere" not in values:
+        return 0.0
+    return values["driver_elsewhere"] * values["driver_receive"]
 
 
 def _work(application: Application, values: Mapping[str, Any], workload: Workload) -> Any:

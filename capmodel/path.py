@@ -100,7 +100,9 @@ class Kernel:
     """The softirq behind the receive ring.
 
     `ring` [slots], `cost` per accepted packet [s] for all consumers' sockets together,
-    `drop_cost` per packet that finds the buffer full [s], `scv` of the service [-].
+    `drop_cost` per packet that finds the buffer full [s], `scv` of the service [-]. `near_cost` [s]
+    comes on top per packet while the buffer is less than half full: a consumer close behind touches
+    the cache lines that the kernel writes.
     """
 
     ring: Number
@@ -108,11 +110,12 @@ class Kernel:
     drop_cost: Number = None
     scv: Number = 0.0
     driver: Driver = Driver()
+    near_cost: Number = 0.0
 
     def __post_init__(self) -> None:
         if self.drop_cost is None:
             object.__setattr__(self, "drop_cost", self.cost)
-        _check(self, ("ring",), ("cost", "drop_cost", "scv"))
+        _check(self, ("ring",), ("cost", "drop_cost", "scv", "near_cost"))
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,12 @@ class Wakeup:
     `threshold` packets wait or `timeout` [s] has passed. `sleep` [s] is the fixed interval of the
     sleep policy, `spin` [s] how long the yield policy looks before it polls. `contention` is how
     much longer kernel work takes while the consumer hammers an empty buffer [-].
+
+    A signal that comes while the consumer is still entering the wait call costs `early_cost` [s]
+    and no latency. A consumer that has slept for t costs
+    ``early_cost + (cost - early_cost) (1 - exp(-t/settle))`` to wake and starts after
+    ``latency (1 - exp(-t/settle))``: its core goes to rest gradually, within `settle` [s] (0: at
+    once).
     """
 
     policy: str = "poll"
@@ -170,14 +179,17 @@ class Wakeup:
     sleep: Number = 0.0
     spin: Number = 0.0
     contention: Number = 0.0
+    early_cost: Number = 0.0
+    settle: Number = 0.0
 
     def __post_init__(self) -> None:
         _choose(self, "policy", WAIT_POLICIES)
         _check(
             self,
             ("threshold", "timeout"),
-            ("cost", "latency", "poll_cost", "switch_cost", "sleep", "spin", "contention"),
-        )
+            ("cost", "latency", "poll_cost", "switch_cost", "sleep", "spin", "contention",
+             "early_cost", "settle"),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,9 @@ class Costs(NamedTuple):
     spin: float
     contention: float
     wait_law: Law
+    near: float
+    early: float
+    settle: float
 
 
 def law(scv: float) -> Law:
@@ -180,6 +183,9 @@ def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
         # who shares the kernel's core is stopped while the kernel works, and disturbs nobody
         contention=0.0 if same else float(wakeup.contention),
         wait_law=law(waits_scv),
+        near=float(kernel.near_cost),
+        early=float(wakeup.early_cost),
+        settle=float(wakeup.settle),
     )
 
 

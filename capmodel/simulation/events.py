@@ -22,6 +22,7 @@ from capmodel.simulation.costs import (
     POLLING,
     RING,
     SLEEP,
+    SLOTS,
     SPIN,
     YIELD,
     Costs,
@@ -89,12 +90,13 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     blocks_most = max(places[0].blocks, places[1].blocks) if c.kind == BLOCKS else 1
     sizes = np.zeros((n, min(blocks_most, last + 1)), np.int64)
     oldest = np.zeros(n, np.int64)
+    fell_asleep, hasty = np.full(n, -np.inf), 0  # since when; signals to who is not asleep yet
     state = (phase, left, timer, batch_timer, held, due, filling, closed, opened, sizes, oldest)
     pending = 0  # signals and block closures that wait for the kernel
     core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
     now, in_ring, sweeping = 0.0, 0, c.driver == INTERRUPT
     kernel, kernel_left, kernel_speed, speed = IDLE, 0.0, 1.0, 1.0
-    target, factor, rest, full = 0, 1.0, 0.0, 0
+    target, factor, rest, full, depth = 0, 1.0, 0.0, 0, 1.0
     interrupt_at, last_interrupt, allowed = np.inf, -np.inf, 0
     tick_at = c.tick if c.driver == POLLING else np.inf
     move_at = rng.standard_exponential() * stays[place] if np.isfinite(stays[0]) else np.inf
@@ -162,9 +164,10 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 sweeping = True
                 kernel = IDLE
             elif kernel == SIGNAL:
-                phase[target], timer[target] = WAKING, now + c.latency
-                if c.wait_law.kind != 0:
-                    timer[target] = now + c.latency * draw(rng, c.wait_law)
+                if target >= 0:
+                    phase[target], timer[target] = WAKING, now + c.latency * depth
+                    if c.wait_law.kind != 0:
+                        timer[target] = now + c.latency * depth * draw(rng, c.wait_law)
                 kernel = IDLE
             else:
                 more = False
@@ -191,6 +194,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                         if refused[i]:
                             counts[tally.BUFFER_DROPS] += 1
                         else:
+                            hasty += c.early > 0.0 and phase[i] == POLLING_CALL and held[i] == 0
                             pending += deliver(c, i, now, state)
                             if phase[i] == LOOK and held[i] > 0 and c.kind != BLOCKS:
                                 phase[i] = PACKET
@@ -297,7 +301,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             elif c.kind == BLOCKS and closed[i] > 0:
                 phase[i], left[i] = READ, c.poll
             elif c.kind == BLOCKS:
-                phase[i] = ASLEEP
+                phase[i], fell_asleep[i] = ASLEEP, now
             elif was == CALL and c.sleep > 0.0:
                 phase[i], timer[i] = NAPPING, now + c.sleep  # the call itself does not look
             elif held[i] > 0:
@@ -321,7 +325,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             elif c.policy == YIELD and was not in (LOOK, POLLING_CALL):
                 phase[i], left[i] = LOOK, c.spin
             elif was == POLLING_CALL:
-                phase[i] = ASLEEP
+                phase[i], fell_asleep[i] = ASLEEP, now
             else:
                 phase[i], left[i] = POLLING_CALL, c.poll
                 if c.wait_law.kind != 0:
@@ -352,12 +356,19 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                             phase[i] = SIGNALLED
                             target = i
                             kernel, kernel_left = SIGNAL, c.signal
+                            depth = 1.0
+                            if c.settle > 0.0:
+                                depth = -np.expm1(-(now - fell_asleep[i]) / c.settle)
+                                kernel_left = c.early + (c.signal - c.early) * depth
                             if c.wait_law.kind != 0:
                                 kernel_left *= draw(rng, c.wait_law)
                             batch_timer[i] = np.inf if c.kind != BLOCKS else batch_timer[i]
                             if measuring:
                                 counts[tally.WAKES] += 1
                             break
+            if kernel == IDLE and hasty > 0:
+                hasty -= 1
+                target, kernel, kernel_left = -1, SIGNAL, c.early
             if kernel == IDLE and in_ring > 0:
                 ready = sweeping or c.driver == INTERRUPT
                 if c.driver == POLLING:
@@ -365,6 +376,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 if ready:
                     factor = draw(rng, c.kernel_law)
                     kernel, kernel_left = PASS, min(c.kernel, c.dropped) * factor
+                    if c.near > 0.0 and c.kind == SLOTS and 2 * held.max() < c.capacity:
+                        kernel_left += c.near
                     if c.driver == INTERRUPT and measuring:
                         counts[tally.INTERRUPTS] += 1
             elif kernel == IDLE:

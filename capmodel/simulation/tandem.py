@@ -90,6 +90,8 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
     kernel_free, last_interrupt = -np.inf, -np.inf
     free = 0.0  # when the consumer will have processed all that it knows of
     poll, cost, latency = c.poll, c.signal, c.latency
+    nearness, early, settles = c.near > 0.0 and not direct, c.early, c.settle > 0.0
+    half = size - (size + 1) // 2
     waiting, waiting_from, timer = 0, 0, np.inf  # packets that wait for a signal
     begun = arrival = 0.0
     # tallies in local variables, which the compiler keeps in registers
@@ -176,10 +178,12 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                 factor = draws[next_draw]
                 next_draw += 1
             work = first * factor
+            # near: of the packets before this one not half a buffer are left
+            beside = c.near if nearness and done[(at + half) % size] <= start else 0.0
             idle_from = free if waiting == 0 else np.inf
-            end = start + work
+            end = start + (work + beside)
             if slows:
-                end = _slowed(start, work, idle_from, window, c.contention)
+                end = _slowed(start, work + beside, idle_from, window, c.contention)
             full = not direct and done[at] > end
             if two_part:
                 rest = (c.dropped if full else c.kernel) * factor - work
@@ -189,6 +193,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                         end = _slowed(end, rest, idle_from, window, c.contention)
                     else:
                         end += rest
+            work += beside
             kernel_free = end
             left_ring[ring_at] = end
             ring_at = ring_at + 1 if ring_at + 1 < ring_size else 0
@@ -247,11 +252,19 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                         if not waits_fixed:
                             cost = c.signal * draw(rng, c.wait_law)
                             latency = c.latency * draw(rng, c.wait_law)
+                        if settles:
+                            depth = -np.expm1(-(end - free) / c.settle)
+                            cost = early + (c.signal - early) * depth
+                            latency = c.latency * depth
                         wakes += 1
                         if end < horizon:
                             kernel_wakeups += cost
                         kernel_free = end + cost
                         free = kernel_free + latency
+                    elif early > 0.0:
+                        kernel_free = end + early
+                        if end < horizon:
+                            kernel_wakeups += early
                     if not waits_fixed:
                         poll = c.poll * draw(rng, c.wait_law)
             work = c.consumer

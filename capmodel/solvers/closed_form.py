@@ -13,6 +13,7 @@ from capmodel.formulary.channel import channel_item_time
 from capmodel.formulary.scheduling import environment_mean, environment_variance
 from capmodel.path import CapturePath
 from capmodel.results import Solution
+from capmodel.solvers._gradual import averaged, gradual
 from capmodel.solvers._limits import limits
 from capmodel.solvers._outcome import ACCURACY, NAME, Outcome, finish, regime_index, with_idle
 from capmodel.solvers._same import solve_same
@@ -43,6 +44,8 @@ def accepts(path: CapturePath) -> str | None:
 
 def doubts(path: CapturePath) -> str | None:
     """Why another solver should be preferred where one accepts the path."""
+    if gradual(path):
+        return "signals that depend on the time asleep are averaged"
     if path.cores.pinning == "auto" or np.ndim(path.arrivals.rate) > 0:
         return None
     if path.arrivals.process == "poisson":
@@ -57,7 +60,7 @@ def doubts(path: CapturePath) -> str | None:
 def _static(outcome: Callable[[CapturePath], Outcome]) -> Callable[[CapturePath], Solution]:
     def solve_one(path: CapturePath) -> Solution:
         offered = floats(path.arrivals.rate)
-        return finish(path, outcome(path), offered)
+        return finish(path, outcome(averaged(path)), offered)
 
     return solve_one
 

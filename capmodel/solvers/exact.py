@@ -25,6 +25,7 @@ from capmodel.solvers._feeds import (
     source,
     tandem_feed,
 )
+from capmodel.solvers._gradual import gradual
 from capmodel.solvers._outcome import regime_index
 from capmodel.solvers._regular import regular_single, too_large
 from capmodel.solvers._sleeping import Flows, Sleeper, solve_sleeper
@@ -114,6 +115,7 @@ def _not_modelled(path: CapturePath) -> str | None:
         "more packets than the card's bus carries": path.arrivals.peak_rate > driver.bus_rate,
         "a consumer without cost": not path.consumer.cost > 0.0,
         "a full buffer that drops at no cost": kernel.cost > 0.0 and not kernel.drop_cost > 0.0,
+        "costs that depend on time asleep or on nearness": gradual(path),
         "infinite costs": not np.isfinite(
             [kernel.cost, kernel.drop_cost, path.consumer.cost, wakeup.cost, wakeup.latency,
              wakeup.poll_cost, wakeup.contention, driver.interrupt_cost]

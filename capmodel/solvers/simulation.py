@@ -13,6 +13,7 @@ import numpy as np
 from capmodel.path import CapturePath
 from capmodel.results import REGIMES, Solution
 from capmodel.simulation.run import MISSING, SimulationResult, refusal, simulate
+from capmodel.solvers._gradual import gradual
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
 
@@ -60,6 +61,8 @@ def accepts(path: CapturePath) -> str | None:
 
 def doubts(path: CapturePath) -> str | None:
     """Why another solver should be preferred where one accepts the path."""
+    if gradual(path) and not any(np.ndim(value) for value in _numbers(path)):
+        return None  # no other follows such costs from packet to packet
     return "a simulation has noise and takes a second: it is for those who ask for it"
 
 
