@@ -106,7 +106,7 @@ def _claims(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     comparison: Any = import_module("capmodel.comparison")
-    rows = comparison.main_table([options.set] if options.set else None)
+    rows = comparison.tables(options.set)
     if options.summary:
         lines = comparison.summarise(rows)
         text = out.summary_text(lines, rows)

@@ -18,11 +18,12 @@ import numpy as np
 from capmodel import formulary
 from capmodel.catalogue import expect, read_toml
 from capmodel.data_files import data_folder
-from capmodel.errors import damaged_file
+from capmodel.errors import damaged_file, unknown_choice
 from capmodel.machine import load_machine
 from capmodel.measurements import Measurement, data_set_names, load_data_set
 from capmodel.observe import Observer, Setting, quantity
 
+FOLDERS = ("published", "lab")  # of the data folder
 COVERAGE = 2.0  # standard errors inside which a prediction counts as right
 _CASE: dict[str, type | tuple[type, ...]] = {
     "rows": dict, "quantity": str, "predict": dict, "columns": dict, "model_error": (int, float),
@@ -260,6 +261,36 @@ def main_table(
                 )
             )
     return tuple(rows)
+
+
+def tables(data_set: str | None = None) -> tuple[ComparisonRow, ...]:
+    """Predicted against measured, for published sets and those of the lab alike.
+
+    Parameters
+    ----------
+    data_set : str, optional
+        One set by name; default: all.
+
+    Returns
+    -------
+    tuple of ComparisonRow
+
+    Raises
+    ------
+    ValueError
+        If there is no such set, or it is damaged.
+
+    Examples
+    --------
+    >>> len(tables("deri2004"))
+    2
+    """
+    if data_set is None:
+        return tuple(row for folder in FOLDERS for row in main_table(folder=folder))
+    known = {name: folder for folder in FOLDERS for name in data_set_names(folder)}
+    if data_set not in known:
+        raise unknown_choice("data set", data_set, known)
+    return main_table([data_set], known[data_set])
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,11 @@ def calibration_text(result: Calibration) -> str:
         )
     lines += [text_table(["cost", "value", "90 % interval", "unit", "what it is"], rows)]
     lines.append(f"residuals: {result.fit.misfit:.2f} of their stated errors (root mean square)")
+    if result.experiment is not None and result.experiment.noisy > result.experiment.runs / 2:
+        lines.append(
+            "most runs were disturbed by other processes or the hypervisor: calibrate again when "
+            "the machine is idle"
+        )
     loose = [cost for cost in result.fit.costs if not cost.pinned]
     for cost in loose:
         lines.append(

@@ -13,6 +13,7 @@ from typing import Any
 from capmodel.cli_options import Option, single
 from capmodel.cli_output import as_json, progress_bar
 from capmodel.errors import unknown_choice
+from capmodel.lab import cli_fit
 from capmodel.lab.point import LabPoint
 from capmodel.lab.receivers import RECEIVERS
 from capmodel.lab.repeats import Repeats, row
@@ -200,6 +201,12 @@ ACTIONS: Mapping[str, Action] = {
     "pinning": Action("captured share on one core, on two, and left to the scheduler",
                       _add_showcase, partial(_showcase, pinning, tuple(_COLUMNS)),
                       "capmodel lab pinning"),
+    "calibrate": Action("measure this machine's costs and write them as a machine file",
+                        cli_fit.add_calibrate, cli_fit.run_calibrate,
+                        "capmodel lab calibrate --out host.toml"),
+    "validate": Action("measure other points and print predicted against measured",
+                       cli_fit.add_validate, cli_fit.run_validate,
+                       "capmodel lab validate --machine host.toml"),
 }  # fmt: skip
 
 

@@ -111,8 +111,8 @@ def _conditions(point: LabPoint) -> dict[str, str]:
 
 def _point(row: Measurement) -> LabPoint:
     """The point of a row."""
-    given: dict[str, Any] = {name: row.conditions[name] for name in ("backend", "pinning",
-                                                                     "buffer", "arrivals")}  # fmt: skip
+    texts = ("backend", "pinning", "buffer", "arrivals")
+    given: dict[str, Any] = {name: row.conditions[name] for name in texts}
     given |= {name: float(row.conditions[name]) for name in ("rate", "size", "work", "duration")}
     if row.conditions["timeout"]:
         given["timeout"] = float(row.conditions["timeout"])

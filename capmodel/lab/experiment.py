@@ -16,6 +16,8 @@ from capmodel.lab.outcome import LabRun
 from capmodel.lab.point import LabPoint
 from capmodel.lab.run import run_point
 
+_MOST_ROUNDS = 1000
+
 Measure = Callable[[LabPoint], LabRun]
 
 # from the interquartile range of a normal law to its standard deviation: 2 Phi^-1(3/4)
@@ -243,8 +245,7 @@ def run_experiment(
     """
     if not design:
         raise ValueError("design must hold at least one point, got none")
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= 1000:
-        raise ValueError(f"rounds must be a whole number from 1 to 1000, got {rounds!r}")
+    check_rounds(rounds)
     if not 0.0 <= retries <= 10.0:
         raise ValueError(f"retries must be a share from 0 to 10, got {retries!r}")
     allowed = Limits() if limits is None else limits
@@ -258,6 +259,23 @@ def run_experiment(
     else:
         _run(book, rounds, retries, allowed, seed, measure, progress)
     return _experiment(book, rounds)
+
+
+def check_rounds(rounds: object) -> None:
+    """Refuse a number of repetitions that is not one.
+
+    Parameters
+    ----------
+    rounds : object
+        As given.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number from 1 to 1000.
+    """
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= _MOST_ROUNDS:
+        raise ValueError(f"rounds must be a whole number from 1 to {_MOST_ROUNDS}, got {rounds!r}")
 
 
 def _order(count: int, number: int, seed: int) -> list[int]:

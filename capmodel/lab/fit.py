@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from capmodel.constant import UNITS
 from capmodel.formulary._typing import Array
 from capmodel.lab.experiment import Experiment
 from capmodel.lab.model import MODELLED, path_of, shown
@@ -141,10 +142,9 @@ class Fit:
         found = []
         for index, prior in enumerate(self.priors.costs):
             value, low, high = (
-                float(prior.median * np.exp(prior.spread * z))
-                for z in (self.z[index], ends[0, index], ends[1, index])
+                float(prior.at(z)) for z in (self.z[index], ends[0, index], ends[1, index])
             )
-            std = float(np.std(prior.median * np.exp(prior.spread * self.sample[:, index])))
+            std = float(np.std(prior.at(self.sample[:, index])))
             found.append(FittedCost(prior, value, low, high, std, float(self.kept[index])))
         return tuple(found)
 
@@ -155,7 +155,7 @@ class Fit:
 
 def _values(priors: Priors, z: Array) -> dict[str, float]:
     return {
-        cost.name: float(cost.median_si * np.exp(cost.spread * value))
+        cost.name: float(cost.at(value)) * UNITS[cost.unit]
         for cost, value in zip(priors.costs, z, strict=True)
     }
 

@@ -58,9 +58,10 @@ def this_host() -> Host:
         What the system does not tell is "unknown".
     """
     text = _CPUINFO.read_text(encoding="utf-8") if _CPUINFO.is_file() else ""
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
-    )
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        fields[key.strip()] = value.strip()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Host(
         cpu=fields.get("model name", _UNKNOWN),

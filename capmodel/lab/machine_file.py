@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from capmodel.atomic import replacing
-from capmodel.constant import Constant
+from capmodel.constant import UNITS, Constant
 from capmodel.lab.fit import Fit, FittedCost
 
 
@@ -92,7 +91,7 @@ def write_machine(fit: Fit, path: Path, facts: Mapping[str, str], *, source: str
     rows = []
     for member in fit.sample:
         values = [
-            cost.median_si * math.exp(cost.spread * z)
+            float(cost.at(z)) * UNITS[cost.unit]
             for cost, z in zip(fit.priors.costs, member, strict=True)
         ]
         rows.append(",".join(f"{value:.6g}" for value in values))

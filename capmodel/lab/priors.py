@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from capmodel.catalogue import expect, read_toml
 from capmodel.constant import UNITS, Constant
@@ -21,6 +24,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 _COST: dict[str, type | tuple[type, ...]] = {
     "median": (int, float), "unit": str, "spread": (int, float), "pinned_by": str, "meaning": str,
+    "most": (int, float),
 }  # fmt: skip
 _ASSUMED: dict[str, type | tuple[type, ...]] = {"value": (int, float), "unit": str, "why": str}
 _FORM: dict[str, type | tuple[type, ...]] = {
@@ -32,7 +36,8 @@ _FORM: dict[str, type | tuple[type, ...]] = {
 class CostPrior:
     """A cost before the evidence: log-normal with this median [unit] and log-spread [-].
 
-    `pinned_by` says which measurements bear on it, `meaning` what it is.
+    `pinned_by` says which measurements bear on it, `meaning` what it is; `most` [unit] is a limit
+    that it cannot exceed.
     """
 
     name: str
@@ -41,6 +46,11 @@ class CostPrior:
     spread: float
     pinned_by: str
     meaning: str
+    most: float = math.inf
+
+    def at(self, z: Any) -> Any:
+        """The cost [unit] at standardised values, at most `most`."""
+        return np.minimum(self.median * np.exp(self.spread * np.asarray(z)), self.most)
 
     @property
     def median_si(self) -> float:
@@ -124,7 +134,7 @@ def load_priors(path: Path = FILE) -> Priors:
     expect(raw, _TOP, path, "priors")
     costs = []
     for name, entry in raw["cost"].items():
-        _complete(entry, _COST, path, f"cost.{name}")
+        _complete(entry, _COST, path, f"cost.{name}", optional=("most",))
         if not entry["median"] > 0.0 or not entry["spread"] > 0.0:
             raise damaged_file(path, f"cost.{name}", "median and spread must be above 0")
         costs.append(CostPrior(name, **entry))
@@ -146,8 +156,9 @@ def _complete(
     keys: Mapping[str, type | tuple[type, ...]],
     path: Path,
     where: str,
+    optional: tuple[str, ...] = (),
 ) -> None:
     expect(entry, keys, path, where)
     for key in keys:
-        if key not in entry:
+        if key not in entry and key not in optional:
             raise damaged_file(path, f"{where}.{key}", "missing")

@@ -52,7 +52,7 @@ class FakeLab:
         dropped = counts["buffer drops"]
         consumer = ConsumerCounts(
             delivered=offered - ring - dropped, buffer_drops=dropped, polls=counts["polls"],
-            wakes=counts["wakes"], yields=0, work_time=0.0, user=0.0, system=0.0, waited=0.0,
+            wakes=counts["wakes"], yields=0, received_bytes=0, work_time=0.0, user=0.0, system=0.0, waited=0.0,
         )  # fmt: skip
         return LabRun(
             point=point, offered=offered, ring_drops=ring, backlog_drops=0, consumers=(consumer,),
@@ -60,3 +60,22 @@ class FakeLab:
             waited=self.waited * elapsed, cpu={0: {"steal": 0.0}, 1: {"steal": 0.0}},
             cores={"sender": 0, "consumers": 1},
         )  # fmt: skip
+
+
+def fake_run(
+    point: LabPoint, *, captured: float, waited: float = 0.0, consumer_waited: float = 0.0
+) -> LabRun:
+    """A run with this captured share; waits are shares of its length."""
+    elapsed = 0.01
+    offered = 10_000
+    delivered = round(captured * offered)
+    consumer = ConsumerCounts(
+        delivered=delivered, buffer_drops=0, polls=10, wakes=5, yields=0, received_bytes=0, work_time=0.0, user=0.0,
+        system=0.0, waited=consumer_waited * elapsed,
+    )  # fmt: skip
+    return LabRun(
+        point=point, offered=offered, ring_drops=offered - delivered, backlog_drops=0,
+        consumers=(consumer,), send_calls=delivered, send_time=0.0, elapsed=elapsed, late=0.0,
+        waited=waited * elapsed, cpu={0: {"steal": 0.0}, 1: {"steal": 0.0}},
+        cores={"sender": 0, "consumers": 1},
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""The commands ``capmodel lab calibrate`` and ``capmodel lab validate``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from capmodel.cli_output import as_json, progress_bar
+from capmodel.lab.calibrate import (
+    Calibration,
+    calibrate,
+    validate,
+    write_calibration,
+    write_set,
+)
+from capmodel.lab.data_set import read_observations
+from capmodel.lab.fit import fit
+from capmodel.lab.host import Host, this_host
+from capmodel.lab.machine_file import check_machine_path
+from capmodel.lab.priors import load_priors
+
+MACHINE = "host.toml"
+
+
+def add_calibrate(parser: argparse.ArgumentParser) -> None:
+    """Options of ``capmodel lab calibrate``."""
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, default=Path(MACHINE),
+        help=f"machine file to write (default: {MACHINE})",
+    )  # fmt: skip
+    _add_rounds(parser, 4)
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path,
+        help="fit the calibration rows of this set of measurements instead of measuring",
+    )  # fmt: skip
+    parser.add_argument(
+        "--save", metavar="DIR", type=Path,
+        help="measure validation points too, and write both as a set of measurements",
+    )  # fmt: skip
+    parser.add_argument("--notes", metavar="TEXT", default="", help="what the set's meta says too")
+
+
+def add_validate(parser: argparse.ArgumentParser) -> None:
+    """Options of ``capmodel lab validate``."""
+    parser.add_argument(
+        "--machine", metavar="FILE", default=MACHINE,
+        help=f"calibrated machine (default: {MACHINE})",
+    )  # fmt: skip
+    _add_rounds(parser, 3)
+
+
+def _add_rounds(parser: argparse.ArgumentParser, rounds: int) -> None:
+    parser.add_argument(
+        "--rounds", metavar="N", type=int, default=rounds,
+        help=f"repetitions of every point (default: {rounds})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--journal", metavar="FILE", type=Path,
+        help="keep every run here; the same command continues after a stop",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", metavar="N", type=int, default=0, help="of the order of the points"
+    )
+
+
+def run_calibrate(options: argparse.Namespace) -> int:
+    """Measure, fit and write this machine."""
+    if options.data is not None and (options.save is not None or options.journal is not None):
+        raise ValueError("data is fitted without measuring: it excludes save and journal")
+    check_machine_path(options.out)
+    if options.data is not None:
+        result = _stored(options.data, options.seed)
+        write_calibration(result, options.out, source="capmodel")
+    else:
+        result = calibrate(
+            rounds=options.rounds, journal=options.journal, out=options.out, seed=options.seed,
+            progress=_progress(),
+        )  # fmt: skip
+    print(as_json(result.to_dict()) if options.json else str(result))
+    if not options.json:
+        print(f"written: {options.out}")
+    if options.save is not None:
+        _save(options, result)
+    return 0
+
+
+def run_validate(options: argparse.Namespace) -> int:
+    """Measure fresh points and print predicted against measured."""
+    machine = Path(options.machine) if options.machine.endswith(".toml") else options.machine
+    result = validate(
+        machine, rounds=options.rounds, journal=options.journal, seed=options.seed + 1,
+        progress=_progress(),
+    )  # fmt: skip
+    print(as_json(result.to_dict()) if options.json else str(result))
+    return 0
+
+
+def _progress() -> Callable[[int, int], None] | None:
+    return progress_bar(0)
+
+
+def _stored(folder: Path, seed: int) -> Calibration:
+    """A fit of the calibration rows that a set holds."""
+    from capmodel.catalogue import read_toml
+
+    meta: dict[str, Any] = read_toml(folder / "meta.toml")
+    present = this_host()
+    host = Host(
+        cpu=str(meta.get("cpu", present.cpu)),
+        kernel=str(meta.get("kernel", present.kernel)).removeprefix("Linux "),
+        virtual=bool(meta.get("virtual", present.virtual)),
+        cores=int(meta.get("cores", present.cores)),
+        load=float(meta.get("load_average", present.load)),
+        date=str(meta.get("date", present.date)),
+    )
+    found = fit(
+        read_observations(folder), load_priors(), cores=host.cores, seed=seed,
+        progress=_progress(),
+    )  # fmt: skip
+    return Calibration(found, None, host)
+
+
+def _save(options: argparse.Namespace, result: Calibration) -> None:
+    journal = options.journal
+    if journal is not None:
+        journal = journal.with_name(f"{journal.stem}-validation{journal.suffix}")
+    checked = validate(
+        options.out, rounds=options.rounds, journal=journal, seed=options.seed + 1,
+        progress=_progress(),
+    )  # fmt: skip
+    write_set(options.save, result, checked, options.out.stem, options.notes)
+    if not options.json:
+        print(f"\n{checked}\nwritten: {options.save}")
