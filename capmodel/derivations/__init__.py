@@ -30,6 +30,7 @@ from capmodel.derivations import (
     same_core,
     saturated,
     skew,
+    sleep_depth,
     unified,
     vacations,
 )
@@ -64,6 +65,7 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "mean_max_erlang": erlang_excess.mean_max_erlang,
     "mean_occupancy_mg1k": mg1k.mean_occupancy_mg1k,
     "mean_occupancy_mm1k": mm1k.mean_occupancy_mm1k,
+    "mean_sleep_depth": sleep_depth.mean_sleep_depth,
     "mean_sojourn_time_mg1k": mg1k.mean_sojourn_time_mg1k,
     "mean_sojourn_time_mm1k": mm1k.mean_sojourn_time_mm1k,
     "n_policy": vacations.n_policy,

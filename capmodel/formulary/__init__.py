@@ -72,6 +72,7 @@ from capmodel.formulary.skew import (
     rss_spread,
     zipf_shares,
 )
+from capmodel.formulary.sleep_depth import mean_sleep_depth
 from capmodel.formulary.split import (
     carried_rate_saturated,
     critical_rate,
@@ -124,6 +125,7 @@ __all__ = [
     "mean_occupancy_map1k",
     "mean_occupancy_mg1k",
     "mean_occupancy_mm1k",
+    "mean_sleep_depth",
     "mean_sojourn_time_mg1k",
     "mean_sojourn_time_mm1k",
     "n_policy",

@@ -90,7 +90,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     blocks_most = max(places[0].blocks, places[1].blocks) if c.kind == BLOCKS else 1
     sizes = np.zeros((n, min(blocks_most, last + 1)), np.int64)
     oldest = np.zeros(n, np.int64)
-    fell_asleep, hasty = np.full(n, -np.inf), 0  # since when; signals to who is not asleep yet
+    # since when (a run begins as the consumers enter the wait); signals to who is not asleep yet
+    fell_asleep, hasty = np.full(n, c.poll), 0
     state = (phase, left, timer, batch_timer, held, due, filling, closed, opened, sizes, oldest)
     pending = 0  # signals and block closures that wait for the kernel
     core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
@@ -358,7 +359,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                             kernel, kernel_left = SIGNAL, c.signal
                             depth = 1.0
                             if c.settle > 0.0:
-                                depth = -np.expm1(-(now - fell_asleep[i]) / c.settle)
+                                depth = -np.expm1(-max(now - fell_asleep[i], 0.0) / c.settle)
                                 kernel_left = c.early + (c.signal - c.early) * depth
                             if c.wait_law.kind != 0:
                                 kernel_left *= draw(rng, c.wait_law)

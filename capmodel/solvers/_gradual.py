@@ -6,11 +6,8 @@ is replaced by one with constant costs that are right on average:
 * a consumer that keeps up is always near, one that does not is a full buffer behind: the kernel
   takes :math:`c_k + n` per packet if :math:`c_a < \max(c_k + n, 1/\lambda)` and :math:`c_k` else;
 * the time asleep ends with the next delivery, whose phase the wait call leaves uniform over the
-  :math:`g = \max(c_k, 1/\lambda) - c_a - P` that are left of the interval. With
-  :math:`d(t) = 1 - e^{-t/\tau}` the mean depth of sleep is
-
-.. math::
-    \bar d = \frac1g \int_0^g d(t)\,dt = 1 - \frac{\tau}{g}\left(1 - e^{-g/\tau}\right)
+  :math:`g = \max(c_k, 1/\lambda) - c_a - P` that are left of the interval: the mean depth of sleep
+  :math:`\bar d` is that of :func:`~capmodel.formulary.mean_sleep_depth`,
 
 and the signal costs :math:`w_e + (w - w_e)\bar d`, the latency is :math:`L \bar d`. What early
 signals cost a kernel whose consumer never gets to sleep is left out.
@@ -22,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from capmodel.formulary._typing import Array
+from capmodel.formulary.sleep_depth import mean_sleep_depth
 from capmodel.path import CapturePath
 
 
@@ -42,35 +39,6 @@ def gradual(path: CapturePath) -> bool:
     return any(np.any(np.asarray(value) > 0.0) for value in values) or any(
         gradual(place) for place in path.alternatives
     )
-
-
-def mean_depth(gap: Array, settle: Array) -> Array:
-    """Mean of ``1 - exp(-t/settle)`` for t uniform between 0 and `gap` [s].
-
-    Parameters
-    ----------
-    gap, settle : ndarray
-        Times [s]; a sleep that settles in no time is deep at once.
-
-    Returns
-    -------
-    ndarray
-        Between 0 and 1 [-].
-
-    Examples
-    --------
-    >>> round(float(mean_depth(np.array(1.0), np.array(1.0))), 6)
-    0.367879
-    """
-    gap, settle = np.broadcast_arrays(
-        np.asarray(gap, dtype=np.float64), np.asarray(settle, dtype=np.float64)
-    )
-    ratio = np.divide(gap, settle, out=np.full(gap.shape, np.inf), where=settle > 0.0)
-    # the difference below cancels for short gaps: its series is used there
-    short = ratio < 1e-4
-    safe = np.where(short | np.isinf(ratio), 1.0, ratio)
-    whole = np.where(np.isinf(ratio), 1.0, 1.0 + np.expm1(-safe) / safe)
-    return np.where(short, 0.5 * ratio, whole)
 
 
 def averaged(path: CapturePath) -> CapturePath:
@@ -95,7 +63,7 @@ def averaged(path: CapturePath) -> CapturePath:
                       kernel.near_cost, 0.0)  # fmt: skip
     cost = kernel.cost + beside
     gap = np.maximum(np.maximum(cost, every) - work - wakeup.poll_cost, 0.0)
-    depth = mean_depth(gap, np.asarray(wakeup.settle, dtype=np.float64))
+    depth = mean_sleep_depth(gap, wakeup.settle)
     # a consumer that is never asleep is not woken: any positive depth does
     depth = np.maximum(depth, 1e-9)
     early = np.minimum(wakeup.early_cost, wakeup.cost)

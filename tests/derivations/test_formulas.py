@@ -257,6 +257,9 @@ CASES: Mapping[str, Case] = {
             "off_time": COSTS["off_time"],
         }
     ),
+    "mean_sleep_depth": Case(
+        {"gap": (0.0, 1e-12, 1e-3, 0.3, 0.5, 2.0, 1e3), "settle": (0.0, 1.0, 1.0 + NEAR, 7.0)}
+    ),
     "packets_per_wakeup": Case(COSTS),
     "poll_miss_probability": Case(
         {

@@ -52,7 +52,8 @@ class FakeLab:
         dropped = counts["buffer drops"]
         consumer = ConsumerCounts(
             delivered=offered - ring - dropped, buffer_drops=dropped, polls=counts["polls"],
-            wakes=counts["wakes"], yields=0, received_bytes=0, work_time=0.0, user=0.0, system=0.0, waited=0.0,
+            wakes=counts["wakes"], yields=0, received_bytes=0,
+            work_time=0.0, user=0.0, system=0.0, waited=0.0,
         )  # fmt: skip
         return LabRun(
             point=point, offered=offered, ring_drops=ring, backlog_drops=0, consumers=(consumer,),
@@ -70,8 +71,8 @@ def fake_run(
     offered = 10_000
     delivered = round(captured * offered)
     consumer = ConsumerCounts(
-        delivered=delivered, buffer_drops=0, polls=10, wakes=5, yields=0, received_bytes=0, work_time=0.0, user=0.0,
-        system=0.0, waited=consumer_waited * elapsed,
+        delivered=delivered, buffer_drops=0, polls=10, wakes=5, yields=0, received_bytes=0,
+        work_time=0.0, user=0.0, system=0.0, waited=consumer_waited * elapsed,
     )  # fmt: skip
     return LabRun(
         point=point, offered=offered, ring_drops=offered - delivered, backlog_drops=0,

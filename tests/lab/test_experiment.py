@@ -21,7 +21,7 @@ class Killed(BaseException):
 
 
 class Counting:
-    """An instrument that stops after some runs; what it reports depends on the point and its turn."""
+    """An instrument that stops after some runs; a point yields less at every turn."""
 
     def __init__(self, stop_after: int = 10**9, waited: float = 0.0) -> None:
         self.calls: list[LabPoint] = []

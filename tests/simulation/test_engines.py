@@ -21,6 +21,8 @@ POLICIES: dict[str, dict[str, Any]] = {
     "spin": {"policy": "spin", "contention": 0.3},
     "yield": {"policy": "yield", "spin": 1.1, "contention": 0.3},
     "sleep": {"policy": "sleep", "sleep": 20.3},
+    # settles slowly: else the next sleep depends on this one more than a rounding can bear
+    "gradual": {"early_cost": 0.4, "settle": 9.7, "poll_cost": 0.35},
 }
 
 
@@ -102,3 +104,12 @@ def test_a_sleep_that_disturbs_is_not_plain() -> None:
     # the call takes 1/7 of the time that the consumer is away and slows the kernel by a half
     away = 1.0 - result.mean["consumer.packets"]
     assert result.mean["kernel.wakeups"] == pytest.approx(away / 7.0 / 3.0, rel=0.1)
+
+
+def test_nearness_costs_the_same_in_both() -> None:
+    for consumer in (0.4, 1.5):  # near all the time, and at the beginning only
+        path = path_of("gradual", 2.0, consumer, near_cost=0.2)
+        times, counts, times2, counts2 = both(path, 10**6, horizon=1000.0)
+        assert counts[:4].tolist() == counts2[:4].tolist()
+        busy = TIMES.index("kernel packets")
+        assert times[busy] == pytest.approx(times2[busy], rel=1e-3)
