@@ -112,4 +112,4 @@ def test_nearness_costs_the_same_in_both() -> None:
         times, counts, times2, counts2 = both(path, 10**6, horizon=1000.0)
         assert counts[:4].tolist() == counts2[:4].tolist()
         busy = TIMES.index("kernel packets")
-        assert times[busy] == pytest.approx(times2[busy], rel=1e-3)
+        assert abs(times[busy] - times2[busy]) < 1.3  # a packet may be under way at the end
