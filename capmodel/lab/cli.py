@@ -207,6 +207,9 @@ ACTIONS: Mapping[str, Action] = {
     "validate": Action("measure other points and print predicted against measured",
                        cli_fit.add_validate, cli_fit.run_validate,
                        "capmodel lab validate --machine host.toml"),
+    "programs": Action("run tcpdump, by blocks and woken per packet, and predict it",
+                       cli_fit.add_validate, cli_fit.run_programs,
+                       "capmodel lab programs --machine host.toml"),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from capmodel.lab.fit import fit
 from capmodel.lab.host import Host, this_host
 from capmodel.lab.machine_file import check_machine_path
 from capmodel.lab.priors import load_priors
+from capmodel.lab.programs_check import check_programs, programs_text
 
 MACHINE = "host.toml"
 
@@ -88,12 +90,21 @@ def run_calibrate(options: argparse.Namespace) -> int:
 
 def run_validate(options: argparse.Namespace) -> int:
     """Measure fresh points and print predicted against measured."""
-    machine = Path(options.machine) if options.machine.endswith(".toml") else options.machine
     result = validate(
-        machine, rounds=options.rounds, journal=options.journal, seed=options.seed + 1,
+        options.machine, rounds=options.rounds, journal=options.journal, seed=options.seed + 1,
         progress=_progress(),
     )  # fmt: skip
     print(as_json(result.to_dict()) if options.json else str(result))
+    return 0
+
+
+def run_programs(options: argparse.Namespace) -> int:
+    """Run real programs and print predicted against measured."""
+    rows = check_programs(
+        options.machine, rounds=options.rounds, journal=options.journal, seed=options.seed + 2,
+        progress=_progress(),
+    )  # fmt: skip
+    print(as_json([asdict(row) for row in rows]) if options.json else programs_text(rows))
     return 0
 
 
