@@ -67,6 +67,7 @@ QUANTITIES: dict[str, Callable[[Solution], Any]] = {
     "ring_drops": lambda s: s.drops["ring"],
     "buffer_drops": lambda s: s.drops["buffer"],
     "wakeup_rate": lambda s: s.wakeup_rate,
+    "poll_rate": lambda s: s.poll_rate,
     "polls_per_packet": lambda s: s.poll_rate / np.maximum(s.carried_rate, 1e-300),
     "consumer_share": _consumer_share,
     "interrupts_per_packet": lambda s: s.interrupt_rate / np.maximum(s.carried_rate, 1e-300),
