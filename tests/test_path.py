@@ -42,9 +42,23 @@ POSITIVE = [
 NOT_NEGATIVE = [
     (Arrivals, {"rate": 1.0}, ("scv", "on", "off")),
     (Driver, {}, ("interrupt_cost",)),
-    (Kernel, {"ring": 64, "cost": 1.0}, ("cost", "drop_cost", "scv")),
+    (Kernel, {"ring": 64, "cost": 1.0}, ("cost", "drop_cost", "scv", "near_cost")),
     (Consumer, {"cost": 1.0}, ("cost", "scv")),
-    (Wakeup, {}, ("cost", "latency", "poll_cost", "switch_cost", "sleep", "spin", "contention")),
+    (
+        Wakeup,
+        {},
+        (
+            "cost",
+            "latency",
+            "poll_cost",
+            "switch_cost",
+            "sleep",
+            "spin",
+            "contention",
+            "early_cost",
+            "settle",
+        ),
+    ),
     (Cores, {}, ("kernel_share",)),
 ]
 
@@ -214,4 +228,4 @@ def test_parts_hold_every_field() -> None:
     assert set(read) == {"arrivals", "kernel", "buffer", "consumer", "wakeup", "cores"}
     assert read["wakeup"]["threshold"] == 1.0
     assert read["kernel"] == {"ring": 64, "cost": 0.5, "drop_cost": 0.5, "scv": 1.0,
-                              "driver": Driver()}  # fmt: skip
+                              "driver": Driver(), "near_cost": 0.0}  # fmt: skip
