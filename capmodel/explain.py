@@ -149,10 +149,19 @@ def _wakeups(p: Prediction) -> str:
                 f"kernel: {format_share(share)} of its core's time."
             )
         return "The consumer is never woken, so the kernel pays for no wakeups."
-    return (
+    sleeps = (
         f"The consumer empties the buffer and goes to sleep {p.wakeup_rate:,.0f} times a second, "
-        f"once per {p.batch:.1f} packets; waking it costs the core that handles packets "
-        f"{format_share(share)} of its time."
+        f"once per {p.batch:.1f} packets; "
+    )
+    signals = float(p.wakeup_rate * p.path.wakeup.cost)
+    if p.path.wakeup.contention > 0.0 and share > signals:
+        return (
+            f"{sleeps}waking it costs the core that handles packets {format_share(signals)} of its "
+            "time, and its looking at the buffer before it sleeps slows that core by another "
+            f"{format_share(share - signals)}."
+        )
+    return (
+        f"{sleeps}waking it costs the core that handles packets {format_share(share)} of its time."
     )
 
 

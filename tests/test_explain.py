@@ -212,6 +212,17 @@ def _all_remedies(prediction: Prediction) -> dict[str, float]:
     return dict(_variants(prediction))
 
 
+def test_looking_without_sleeping_is_not_charged_to_wakeups() -> None:
+    """A consumer that yields before it sleeps is hardly ever woken, but slows the kernel."""
+    prediction = predict(1.2e6, backend="tnapi_pf_ring")
+    signals = prediction.wakeup_rate * prediction.path.wakeup.cost
+    rest = prediction.core_time["kernel"]["wakeups"] - signals
+    assert signals < 1e-3 < rest
+    text = prediction.explain()
+    assert f"handles packets {format_share(signals)} of its" in text.replace("\n", " ")
+    assert f"by another {format_share(rest)}." in text.replace("\n", " ")
+
+
 def test_nothing_is_proposed_where_nothing_is_lost() -> None:
     text = predict(1e5).explain()
     assert "What would help" not in text
