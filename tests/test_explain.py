@@ -149,7 +149,7 @@ LOSSY: list[dict[str, Any]] = [
     {"rate": "1Gbit/s", "size": 128, "application": "packzip:2"},
     {"rate": 1.27e6, "application": "packzip:6", "pinning": "same"},
     {"rate": 1.488e6, "machine": "deri2004"},
-    {"rate": 1.27e6, "backend": "ncap", "application": "packzip:1"},
+    {"rate": 1.27e6, "backend": "ncap", "application": "packzip:3"},
 ]
 
 
@@ -198,9 +198,12 @@ def test_more_work_captures_as_much_as_the_text_says() -> None:
         extra = label.removesuffix(" more work per packet")
         cost = base.machine.value("tcpdump")
         spare = float(base.path.kernel.cost - base.path.consumer.cost)
-        found = predict(rate, work=cost + spare)
-        assert found.captured > base.captured
-        assert _all_remedies(base)[label] == pytest.approx(found.captured, rel=1e-6)
+        # there two regimes meet, and rounding decides which of them speaks
+        found = [predict(rate, work=cost + spare * near).captured for near in (1 - 1e-9, 1 + 1e-9)]
+        assert min(found) > base.captured
+        said = _all_remedies(base)[label]
+        assert min(found) * (1 - 1e-9) <= said <= max(found) * (1 + 1e-9)
+        assert max(found) == pytest.approx(min(found), rel=1e-4)
         assert extra.endswith(" ns")
         assert float(extra.removesuffix(" ns")) == pytest.approx(spare * 1e9, rel=5e-3)
 
