@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +319,12 @@ def judge(
     -------
     Diagnosis
     """
+    unjudged = {
+        rule.id: f"not judged, because machine {machine.name!r} has no cost {rule.cost!r}"
+        for rule in RULES
+        if rule.cost and getattr(bounds, rule.cost) is None
+    }
+    seen = replace(seen, not_seen={**seen.not_seen, **unjudged})
     captures = seen.captures
     cases = [situation(seen, each, bounds, machine) for each in captures]
     findings = []

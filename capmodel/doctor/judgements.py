@@ -153,16 +153,27 @@ def buffer_too_small(seen: Observation, capture: Capture | None, limits: Limits)
     share = consumer_share(seen, capture)
     if holds >= limits["buffer_time"] or wanted_share(seen, capture) >= limits["core_full"]:
         return None
+    if same_core(seen, capture, limits) is not None:
+        return None  # it is the core that is too small
     return {
         "buffer": int(capacity(seen, capture, limits)),
         "buffer_memory": memory(capture),
         "holds_time": holds,
         "wanted_time": limits["buffer_time"],
         "consumer_share": share,
-        "spare": "whether the consumer has time to spare was not seen"
-        if share is None
-        else f"the consumer has time to spare (it used {format_share(share)} of a core)",
+        "spare": _spare(seen, capture, limits),
     }
+
+
+def _spare(seen: Observation, capture: Capture, limits: Limits) -> str:
+    """Whether a consumer could have read in time."""
+    share = consumer_share(seen, capture)
+    if share is None:
+        return "whether the consumer has time to spare was not seen"
+    used = f"it used {format_share(share)} of a core"
+    if (kept_waiting(seen, capture, limits) or 0.0) >= limits["waiting_share"]:
+        return f"other programs kept the consumer from its core ({used})"
+    return f"the consumer has time to spare ({used})"
 
 
 def consumer_slow(seen: Observation, capture: Capture | None, limits: Limits) -> Evidence:

@@ -31,6 +31,8 @@ class Rule:
         ``loss``, ``advice``, or ``risk`` for what is a loss only if packets are being lost.
     source : str
         Where the cause is described.
+    cost : str
+        The cost of the machine without which it cannot judge, as ``Limits`` has it.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Rule:
     remedies: tuple[str, ...]
     severity: str = "risk"
     source: str = "braun2010"
+    cost: str = ""
 
 
 RULES: tuple[Rule, ...] = (
@@ -103,12 +106,13 @@ RULES: tuple[Rule, ...] = (
         "{interrupts_per_packet} interrupts per packet {kind}, {interrupt_rate}: at the cost of an "
         "interrupt each they take {interrupt_share} of a core before any packet is served.",
         ("moderation", "polling", "gathering"), "risk", "braun2010, section 2.1 and 5.2",
+        "interrupt",
     ),
     Rule(
         "sleeps_too_often", True, judgements.sleeps,
         "It goes to sleep {wake_rate}, {wakes_per_packet} times per packet; waking it costs the "
         "core that receives {wake_share} of its time.",
-        ("blocks", "pin_together", "more_work"), "risk", "braun2010, section 4.3",
+        ("blocks", "pin_together", "more_work"), "risk", "braun2010, section 4.3", "wakeup",
     ),
     Rule(
         "buffer_beyond_use", True, judgements.buffer_beyond_use,

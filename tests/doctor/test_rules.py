@@ -257,7 +257,19 @@ def test_a_machine_without_a_cost_is_not_judged_by_it() -> None:
     spare = load_machine("netmap_900mhz")
     assert "interrupt" not in spare
     seen = world(interrupts=99_000)
-    assert not judge(seen, limits(spare), spare).found("interrupt_storm")
+    diagnosis = judge(seen, limits(spare), spare)
+    assert not diagnosis.found("interrupt_storm")
+    assert "netmap_900mhz' has no cost 'interrupt'" in diagnosis.not_seen["interrupt_storm"]
+    assert "interrupt_storm" not in judged(seen).not_seen
+
+
+def test_a_small_buffer_is_not_blamed_for_a_core_that_is_full() -> None:
+    seen = world(processed={1: 100_000}, socket=TINY, looks=looks(64, 64, 3),
+                 cpu=(times(0), times(1, softirq=60, user=40)))  # fmt: skip
+    assert set(found(seen)) == {"buffer_drops", "same_core_overload"}
+    crowded = world(socket=TINY, looks=looks(64, 64, 3), task={"waited": 0.4})
+    spare = found(crowded)["buffer_too_small"].evidence["spare"]
+    assert spare == "other programs kept the consumer from its core (it used 10 % of a core)"
 
 
 @pytest.mark.parametrize(
