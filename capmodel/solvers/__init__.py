@@ -58,7 +58,9 @@ def select(path: CapturePath, solver: str | None = None) -> Solver:
 
     Examples
     --------
-    >>> select(CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0, arrivals="cbr")).name
+    >>> clock = CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0,
+    ...                            service="deterministic", arrivals="cbr")
+    >>> select(clock).name
     'closed_form'
     >>> select(CapturePath.single(rate=2.0, capacity=64, consumer_cost=1.0)).name
     'exact'
