@@ -361,6 +361,7 @@ def validation_text(result: Validation) -> str:
     head = ["kpps", "work [us]", "backend", "pinning", "arrivals", "predicted [%]", "measured [%]",
             "error", "spread", "wakes/ms", "measured"]  # fmt: skip
     noisy = result.experiment.noisy
+    left_out = len(result.experiment.results) - len(result.rows)
     return "\n".join(
         [
             result.host.title,
@@ -369,7 +370,7 @@ def validation_text(result: Validation) -> str:
             f"{100 * result.p90_error:.2f} points ({len(result.rows)} points)",
             f"noise floor: a single run is {100 * result.experiment.noise_floor:.2f} points off "
             f"its median on average; the medians are good to {100 * result.median_floor:.2f} "
-            f"points; {noisy} noisy runs",
+            f"points; {noisy} noisy runs, {left_out} points left out",
         ]
     )
 

@@ -46,7 +46,10 @@ class Limits:
     stolen : float
         Time that the hypervisor took, of the time of the cores used.
     waited : float
-        Time that sender or consumer were ready but another process ran.
+        Time that the sender was ready but another process ran; on split cores the consumer too.
+    foreign : float
+        User time of other processes on a core that kernel and consumer share, where the consumer
+        has to wait in any case. The system counts it in hundredths of a second.
 
     Raises
     ------
@@ -61,9 +64,10 @@ class Limits:
 
     stolen: float = 0.02
     waited: float = 0.01
+    foreign: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("stolen", "waited"):
+        for name in ("stolen", "waited", "foreign"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {value!r}")
@@ -72,12 +76,17 @@ class Limits:
         """Whether a run stayed within the limits."""
         cores = max(len(run.cpu), 1)
         waits = [run.waited]
+        others = 0.0
         if run.point.pinning == "split":
             # on a shared core the consumer waits for the softirq: that is the subject, not noise
             waits += [consumer.waited for consumer in run.consumers]
+        else:
+            kinds = run.cpu.get(run.cores.get("consumers") or 0, {})
+            others = kinds.get("user", 0.0) - sum(consumer.user for consumer in run.consumers)
         return (
             run.stolen <= self.stolen * cores * run.elapsed
             and max(waits) <= self.waited * run.elapsed
+            and others <= self.foreign * run.elapsed
         )
 
 
@@ -98,6 +107,11 @@ class PointResult:
     point: LabPoint
     runs: tuple[LabRun, ...]
     noisy: int
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether no run was calm."""
+        return self.noisy >= len(self.runs)
 
     def values(self, quantity: str = "captured") -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """A quantity of every run that counts.

@@ -26,7 +26,7 @@ import numpy as np
 
 from capmodel.constant import UNITS
 from capmodel.formulary._typing import Array
-from capmodel.lab.experiment import Experiment
+from capmodel.lab.experiment import Experiment, PointResult
 from capmodel.lab.model import MODELLED, path_of, shown
 from capmodel.lab.point import LabPoint
 from capmodel.lab.priors import CostPrior, Priors
@@ -64,17 +64,23 @@ def observations(experiment: Experiment) -> tuple[Observation, ...]:
 
     Notes
     -----
-    A handful of runs tells little about its own spread, so each point's error is taken half from
-    its own runs and half from the median of all points (variances are averaged).
+    On a shared core other processes take the share that the kernel leaves: a point of which no run
+    was calm there tells of them, and is left out. A handful of runs tells little about its own
+    spread, so each point's error is taken half from its own runs and half from the median of all
+    points (variances are averaged).
     """
     found = []
     for quantity in MODELLED:
-        told = [r for r in experiment.results if _tells(r.point, quantity)]
+        told = [r for r in experiment.results if _tells(r.point, quantity) and not _shared(r)]
         common = float(np.median([r.error(quantity) for r in told])) if told else 0.0
         for result in told:
             error = float(np.sqrt(0.5 * (result.error(quantity) ** 2 + common**2)))
             found.append(Observation(result.point, quantity, result.median(quantity), error))
     return tuple(found)
+
+
+def _shared(result: PointResult) -> bool:
+    return result.point.pinning == "same" and result.disturbed
 
 
 def _tells(point: LabPoint, quantity: str) -> bool:

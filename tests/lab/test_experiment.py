@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from capmodel.lab.experiment import Experiment, Limits, PointResult, run_experiment
+from capmodel.lab.fit import observations
 from capmodel.lab.outcome import LabRun
 from capmodel.lab.point import LabPoint
 from tests.lab.fake import FakeLab, fake_run
@@ -120,6 +122,20 @@ def test_waiting_for_a_shared_core_is_not_noise() -> None:
     assert Limits().calm(fake_run(point, captured=1.0, consumer_waited=0.4))
     split = point.with_values(pinning="split")
     assert not Limits().calm(fake_run(split, captured=1.0, consumer_waited=0.4))
+
+
+@pytest.mark.parametrize(("own", "calm"), [(0.0095, True), (0.001, False)])
+def test_others_on_a_shared_core_are_noise(own: float, calm: bool) -> None:
+    point = LabPoint(1e5, duration="10ms", pinning="same")
+    run = fake_run(point, captured=1.0)
+    consumer = dataclasses.replace(run.consumers[0], user=own)
+    run = dataclasses.replace(
+        run, consumers=(consumer,), cpu={0: {"steal": 0.0}, 1: {"steal": 0.0, "user": 0.01}}
+    )
+    assert Limits().calm(run) == calm
+    experiment = run_experiment([point, DESIGN[0]], rounds=2, measure=lambda _: run)
+    kept = {item.point for item in observations(experiment)}
+    assert kept == ({point, DESIGN[0]} if calm else {DESIGN[0]})
 
 
 @pytest.mark.parametrize(
