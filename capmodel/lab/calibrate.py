@@ -56,7 +56,19 @@ class Calibration:
 
 
 def locator_of(host: Host, experiment: Experiment | None) -> str:
-    """How a machine's numbers were found, on one line."""
+    """How a machine's numbers were found, on one line.
+
+    Parameters
+    ----------
+    host : Host
+        Who measured.
+    experiment : Experiment or None
+        The runs; None if a stored set was fitted.
+
+    Returns
+    -------
+    str
+    """
     runs = "" if experiment is None else f", {experiment.runs} runs"
     return f"capmodel lab calibrate, {host.date}{runs}"
 
@@ -138,14 +150,29 @@ def write_calibration(result: Calibration, out: Path, *, source: str = "own") ->
 
 
 def may_steer() -> bool:
-    """Whether packet steering, which the placement on one core needs, may be set: by root only."""
+    """Whether packet steering, which the placement on one core needs, may be set: by root only.
+
+    Returns
+    -------
+    bool
+    """
     import os
 
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def calibration_text(result: Calibration) -> str:
-    """A calibration for people to read: costs, intervals, and what the data did not pin down."""
+    """A calibration for people to read: costs, intervals, and what the data did not pin down.
+
+    Parameters
+    ----------
+    result : Calibration
+        What was found.
+
+    Returns
+    -------
+    str
+    """
     rows = [
         [
             cost.prior.name, f"{cost.value:.3g}", f"{cost.low:.3g} to {cost.high:.3g}",
@@ -343,7 +370,17 @@ def judge(machine: Machine, experiment: Experiment, host: Host) -> Validation:
 
 
 def validation_text(result: Validation) -> str:
-    """A validation for people to read: every point, then the errors beside the noise."""
+    """A validation for people to read: every point, then the errors beside the noise.
+
+    Parameters
+    ----------
+    result : Validation
+        Predictions and measurements.
+
+    Returns
+    -------
+    str
+    """
     rates = {(row.point, row.quantity): row for row in result.rates}
     table = []
     for row in result.rows:

@@ -27,7 +27,13 @@ MACHINE = "host.toml"
 
 
 def add_calibrate(parser: argparse.ArgumentParser) -> None:
-    """Options of ``capmodel lab calibrate``."""
+    """Options of ``capmodel lab calibrate``.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of the command.
+    """
     parser.add_argument(
         "--out", metavar="FILE", type=Path, default=Path(MACHINE),
         help=f"machine file to write (default: {MACHINE})",
@@ -45,7 +51,13 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
 
 
 def add_validate(parser: argparse.ArgumentParser) -> None:
-    """Options of ``capmodel lab validate``."""
+    """Options of ``capmodel lab validate`` and ``capmodel lab programs``.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of the command.
+    """
     parser.add_argument(
         "--machine", metavar="FILE", default=MACHINE,
         help=f"calibrated machine (default: {MACHINE})",
@@ -68,7 +80,18 @@ def _add_rounds(parser: argparse.ArgumentParser, rounds: int) -> None:
 
 
 def run_calibrate(options: argparse.Namespace) -> int:
-    """Measure, fit and write this machine."""
+    """Measure, fit and write this machine.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed.
+
+    Returns
+    -------
+    int
+        Exit status [-].
+    """
     if options.data is not None and (options.save is not None or options.journal is not None):
         raise ValueError("data is fitted without measuring: it excludes save and journal")
     check_machine_path(options.out)
@@ -89,7 +112,18 @@ def run_calibrate(options: argparse.Namespace) -> int:
 
 
 def run_validate(options: argparse.Namespace) -> int:
-    """Measure fresh points and print predicted against measured."""
+    """Measure fresh points and print predicted against measured.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed.
+
+    Returns
+    -------
+    int
+        Exit status [-].
+    """
     result = validate(
         options.machine, rounds=options.rounds, journal=options.journal, seed=options.seed + 1,
         progress=_progress(),
@@ -99,7 +133,18 @@ def run_validate(options: argparse.Namespace) -> int:
 
 
 def run_programs(options: argparse.Namespace) -> int:
-    """Run real programs and print predicted against measured."""
+    """Run real programs and print predicted against measured.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed.
+
+    Returns
+    -------
+    int
+        Exit status [-].
+    """
     rows = check_programs(
         options.machine, rounds=options.rounds, journal=options.journal, seed=options.seed + 2,
         progress=_progress(),

@@ -88,7 +88,18 @@ def path_of(
 
 
 def duration_of(point: LabPoint) -> float:
-    """Length of a point's run [s]."""
+    """Length of a point's run.
+
+    Parameters
+    ----------
+    point : LabPoint
+        The point; not a trace.
+
+    Returns
+    -------
+    float
+        Duration [s].
+    """
     if point.duration is not None:
         return float(point.duration)
     return float(point.packets) / float(point.rate)

@@ -163,7 +163,17 @@ def _predicted(program: Program, point: LabPoint, machine: Machine) -> dict[str,
 
 
 def programs_text(rows: Sequence[ProgramRow]) -> str:
-    """Predicted and measured as a table for people to read."""
+    """Predicted and measured as a table for people to read.
+
+    Parameters
+    ----------
+    rows : sequence of ProgramRow
+        As from :func:`check_programs`.
+
+    Returns
+    -------
+    str
+    """
     table: list[list[Any]] = [
         [
             row.title, f"{row.rate / 1e3:.0f}", f"{100 * row.predicted:.1f}",
