@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from capmodel.numerics.arrival_process import MAP
+
 Number = Any  # float or ndarray; numpy's own ArrayLike also admits strings and nested lists
 
-ARRIVAL_PROCESSES = ("cbr", "poisson", "on_off")
+ARRIVAL_PROCESSES = ("cbr", "poisson", "on_off", "map")
 WAIT_POLICIES = ("poll", "spin", "sleep", "yield", "rotation", "block", "read")
 BUFFER_KINDS = ("slots", "double", "blocks", "ring")
 DRIVER_MODES = ("napi", "interrupt", "moderated", "polling", "thread")
@@ -51,24 +53,36 @@ class Arrivals:
 
     `scv` is the squared coefficient of variation of interarrival times within a burst. For
     ``on_off`` the packets come at ``rate (on + off)/on`` during bursts of mean length `on`;
-    `random_bursts` says whether burst and gap lengths are exponential or fixed.
+    `random_bursts` says whether burst and gap lengths are exponential or fixed. ``map`` is a
+    Markovian arrival process, `phases`, its time stretched until its rate is `rate`; `scv` is then
+    that of the process.
     """
 
     rate: Number
-    process: Literal["cbr", "poisson", "on_off"] = "cbr"
+    process: Literal["cbr", "poisson", "on_off", "map"] = "cbr"
     scv: Number = 0.0
     on: Number = 0.0
     off: Number = 0.0
     random_bursts: bool = True
     duration: Number = np.inf
+    phases: MAP | None = None
 
     def __post_init__(self) -> None:
         _choose(self, "process", ARRIVAL_PROCESSES)
         _check(self, ("rate", "duration"), ("scv", "on", "off"))
+        if (self.process == "map") != isinstance(self.phases, MAP):
+            raise ValueError(
+                "Arrivals.phases must be a MAP exactly when the process is 'map', "
+                f"got {self.phases!r} with process {self.process!r}"
+            )
+        if self.phases is not None:
+            object.__setattr__(self, "scv", self.phases.scv)
 
     @property
     def peak_rate(self) -> Number:
         """Rate while a burst lasts [1/s]."""
+        if self.phases is not None:
+            return self.rate * (self.phases.peak_rate / self.phases.rate)
         if self.process != "on_off":
             return self.rate
         return self.rate * (self.on + self.off) / self.on
@@ -263,7 +277,7 @@ class CapturePath:
         threshold: Number = 1.0,
         timeout: Number | None = None,
         service: Literal["exponential", "deterministic"] | float = "exponential",
-        arrivals: Literal["cbr", "poisson"] = "poisson",
+        arrivals: Literal["cbr", "poisson"] | MAP = "poisson",
         duration: Number = np.inf,
     ) -> CapturePath:
         """A bare two-core path, no machine file; times in any one unit, rates in its inverse.
@@ -280,8 +294,8 @@ class CapturePath:
             Signal after so many packets, or after so long (None: never by time).
         service : "exponential", "deterministic" or float
             Distribution of the services, or their squared coefficient of variation.
-        arrivals : "cbr" or "poisson"
-            Arrival process.
+        arrivals : "cbr", "poisson" or MAP
+            Arrival process; of a Markovian one the shape, its time stretched to the `rate`.
         duration : float
             Length of the run; infinite by default.
 
@@ -304,7 +318,7 @@ class CapturePath:
         """
         scv = _service_scv(service)
         return cls(
-            arrivals=Arrivals(rate, arrivals, _arrival_scv(arrivals), duration=duration),
+            arrivals=_arrivals(rate, arrivals, duration),
             kernel=Kernel(ring, kernel_cost, scv=scv),
             buffer=Buffer(capacity),
             consumer=Consumer(consumer_cost, scv=scv),
@@ -330,7 +344,7 @@ class CapturePath:
         drop_cost: Number | None = None,
         kernel_share: Number = 1.0,
         service: Literal["exponential", "deterministic"] | float = "exponential",
-        arrivals: Literal["cbr", "poisson"] = "poisson",
+        arrivals: Literal["cbr", "poisson"] | MAP = "poisson",
         duration: Number = np.inf,
     ) -> CapturePath:
         """A bare one-core path with kernel priority; arguments as in :meth:`split`.
@@ -345,7 +359,7 @@ class CapturePath:
         """
         scv = _service_scv(service)
         return cls(
-            arrivals=Arrivals(rate, arrivals, _arrival_scv(arrivals), duration=duration),
+            arrivals=_arrivals(rate, arrivals, duration),
             kernel=Kernel(ring, kernel_cost, drop_cost, scv=scv),
             buffer=Buffer(capacity),
             consumer=Consumer(consumer_cost, scv=scv),
@@ -360,7 +374,7 @@ class CapturePath:
         capacity: Number,
         consumer_cost: Number,
         service: Literal["exponential", "deterministic"] | float = "exponential",
-        arrivals: Literal["cbr", "poisson"] = "poisson",
+        arrivals: Literal["cbr", "poisson"] | MAP = "poisson",
         duration: Number = np.inf,
     ) -> CapturePath:
         """One stage only: a consumer that reads the receive ring itself, never sleeping.
@@ -375,7 +389,7 @@ class CapturePath:
         """
         scv = _service_scv(service)
         return cls(
-            arrivals=Arrivals(rate, arrivals, _arrival_scv(arrivals), duration=duration),
+            arrivals=_arrivals(rate, arrivals, duration),
             kernel=Kernel(capacity, 0.0),
             buffer=Buffer(capacity, "ring"),
             consumer=Consumer(consumer_cost, scv=scv),
@@ -397,12 +411,14 @@ def _service_scv(service: str | float) -> float:
     return float(service)
 
 
-def _arrival_scv(process: str) -> float:
+def _arrivals(rate: Number, process: Any, duration: Number) -> Arrivals:
+    if isinstance(process, MAP):
+        return Arrivals(rate, "map", duration=duration, phases=process)
     if process not in _ARRIVAL_SCV:
         from capmodel.errors import unknown_choice
 
-        raise unknown_choice("arrivals", process, tuple(_ARRIVAL_SCV))
-    return _ARRIVAL_SCV[process]
+        raise unknown_choice("arrivals", process, (*_ARRIVAL_SCV, "a MAP"))
+    return Arrivals(rate, process, _ARRIVAL_SCV[process], duration=duration)
 
 
 def parts(path: CapturePath) -> dict[str, dict[str, Any]]:

@@ -18,15 +18,25 @@ COUNTS = ("in_ring", "ring_drops", "busy", "interrupting", "idle", "interrupts")
 
 @dataclass(frozen=True)
 class Source:
-    """Poisson arrivals whose rate [1/s] depends on a Markov chain (`moves`, [1/s])."""
+    """A Markov chain that moves with an arrival (`arrive`, [1/s]) and without (`moves`, [1/s])."""
 
-    rates: Array
+    arrive: Array
     moves: Array
+
+    @property
+    def states(self) -> int:
+        """How many states the chain has [-]."""
+        return len(self.arrive)
+
+    @property
+    def rates(self) -> Array:
+        """Arrivals per second in each state [1/s]."""
+        return np.asarray(self.arrive.sum(axis=-1))
 
     @property
     def mean(self) -> float:
         """Long-run arrivals [1/s]."""
-        return float(stationary(self.moves) @ self.rates)
+        return float(stationary(self.moves + self.arrive) @ self.rates)
 
 
 @dataclass(frozen=True)
@@ -59,11 +69,21 @@ def kron(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
 
 def source(arrivals: Arrivals) -> Source:
-    """Arrivals as a modulated Poisson process: one state, or two for random bursts."""
+    """Arrivals as a Markov chain: one state if Poisson, two for random bursts, or their own."""
+    if arrivals.phases is not None:
+        phases = arrivals.phases.at_rate(float(arrivals.rate))
+        return Source(phases.arriving, phases.silent)
     if arrivals.process == "on_off":
         peak, on, off = float(arrivals.peak_rate), float(arrivals.on), float(arrivals.off)
-        return Source(np.array([peak, 0.0]), np.array([[0.0, 1.0 / on], [1.0 / off, 0.0]]))
-    return Source(np.array([float(arrivals.rate)]), np.zeros((1, 1)))
+        return Source(np.diag([peak, 0.0]), np.array([[0.0, 1.0 / on], [1.0 / off, 0.0]]))
+    return Source(np.array([[float(arrivals.rate)]]), np.zeros((1, 1)))
+
+
+def states(arrivals: Arrivals) -> int:
+    """How many states `source` gives these arrivals."""
+    if arrivals.phases is not None:
+        return arrivals.phases.order
+    return 2 if arrivals.process == "on_off" else 1
 
 
 def kernel_service(mean: float, scv: float, interrupt: float, max_order: int) -> KernelService:
@@ -96,12 +116,14 @@ def tandem_feed(
     States: idle, then ring content by kernel phase; each by state of the arrivals. `preemptive`
     lets the consumer work only while the kernel is idle.
     """
-    p, a = kernel.time.order, len(arrivals.rates)
+    p, a = kernel.time.order, arrivals.states
     r, unit = 1 + ring * p, np.eye(a)
     arrive = np.zeros((r, r))
     arrive[0, 1 : 1 + p] = kernel.first
     here = np.arange(1, r - p)
     arrive[here, here + p] = 1.0
+    full = np.arange(max(r - p, 1), r)  # who finds the ring full is lost, the source moves on
+    arrive[full, full] = 1.0
 
     def at_pace(pace: float) -> tuple[Array, Array]:
         time = kernel.at_pace(pace)
@@ -109,7 +131,7 @@ def tandem_feed(
         moves[1:, 1:] = kron(np.eye(ring), time.rates)
         delivers[1 : 1 + p, 0] = time.exits
         delivers[1 + p :, 1 : r - p] = kron(np.eye(ring - 1), np.outer(time.exits, time.start))
-        whole = kron(arrive, np.diag(arrivals.rates)) + kron(moves, unit)
+        whole = kron(arrive, arrivals.arrive) + kron(moves, unit)
         return whole + kron(np.eye(r), arrivals.moves), kron(delivers, unit)
 
     content = np.append(0.0, np.repeat(np.arange(1.0, ring + 1), p))
@@ -128,6 +150,8 @@ def tandem_feed(
     exit_to[0, 0] = 1.0
     exit_to[1:, 1:] = kron(np.eye(ring), kernel.time.start)
     none = np.zeros(ring + 1)
+    more = np.eye(ring + 1, k=1)
+    more[ring, ring] = 1.0
     moves, delivers = at_pace(1.0)
     empty_moves, empty_delivers = at_pace(empty_pace)
     full_moves, full_delivers = at_pace(full_pace)
@@ -137,7 +161,7 @@ def tandem_feed(
         full_moves=full_moves, full_delivers=full_delivers,
         serves=np.repeat(idle if preemptive else np.ones(r), a),
         signal_entry=kron(entry, unit),
-        signal_moves=kron(np.eye(ring + 1, k=1), np.diag(arrivals.rates))
+        signal_moves=kron(more, arrivals.arrive)
         + kron(np.eye(ring + 1), arrivals.moves),
         signal_exit=kron(exit_to, unit),
         counts=counts,
@@ -150,7 +174,7 @@ def _counts(
     starts: Array,
 ) -> Array:  # fmt: skip
     """Columns of `COUNTS` for states (content, arrivals)."""
-    a = len(arrivals.rates)
+    a = arrivals.states
     full = kron(content == ring, arrivals.rates)
     begun = kron(starts, arrivals.rates)
     plain = [
@@ -161,8 +185,7 @@ def _counts(
 
 def direct_feed(arrivals: Source) -> Feed:
     """No kernel stage: the arrivals themselves come to the buffer."""
-    a = len(arrivals.rates)
-    delivers = np.diag(arrivals.rates)
+    a, delivers = arrivals.states, arrivals.arrive
     counts = np.zeros((a, len(COUNTS)))
     counts[:, COUNTS.index("idle")] = 1.0
     return Feed(

@@ -1,7 +1,7 @@
 """Tier 2: the whole path as one Markov chain, solved without subtraction.
 
-Arrivals are Poisson (or Poisson within random bursts), services are phase-type of the given mean
-and variability, waits are exponential. Nothing else is approximated: ring, kernel, buffer and
+Arrivals are Poisson (or Poisson within random bursts, or any Markovian process), services are
+phase-type of the given mean and variability, waits are exponential. Nothing else is approximated: ring, kernel, buffer and
 consumer stay coupled, and a loss of 1e-200 has as many correct digits as one of 0.1.
 """
 
@@ -23,6 +23,7 @@ from capmodel.solvers._feeds import (
     direct_feed,
     kernel_service,
     source,
+    states,
     tandem_feed,
 )
 from capmodel.solvers._gradual import gradual
@@ -74,9 +75,10 @@ def _not_scalar(path: CapturePath) -> str | None:
 
 def _not_random(path: CapturePath) -> str | None:
     arrivals = path.arrivals
-    if not is_regular(path) and (arrivals.process == "cbr" or arrivals.scv != 1.0):
+    known = arrivals.phases is not None or is_regular(path)
+    if not known and (arrivals.process == "cbr" or arrivals.scv != 1.0):
         return (
-            "arrivals must be Poisson (scv 1), within random bursts or without; "
+            "arrivals must be Poisson (scv 1), within random bursts or without, or a MAP; "
             "constant intervals at a single stage that never sleeps only"
         )
     if arrivals.process == "on_off" and not (arrivals.random_bursts and arrivals.off > 0.0):
@@ -165,13 +167,13 @@ def _sleeps(path: CapturePath) -> bool:
 
 def _phases(path: CapturePath) -> dict[str, float]:
     """Phases per level if the buffer is the level, and if the ring is."""
-    states = 2 if path.arrivals.process == "on_off" else 1
+    sources = states(path.arrivals)
     work = PhaseType.fit(1.0, path.consumer.scv).order
     if path.kernel.cost == 0.0:
-        return {"buffer": float(states * work)}
+        return {"buffer": float(sources * work)}
     kernel = PhaseType.fit(1.0, path.kernel.scv).order + (path.kernel.driver.interrupt_cost > 0.0)
-    found = {"buffer": float(states * (1 + path.kernel.ring * kernel) * work)}
-    if states == 1 and path.cores.pinning == "split" and path.kernel.ring <= MOST_LEVELS:
+    found = {"buffer": float(sources * (1 + path.kernel.ring * kernel) * work)}
+    if sources == 1 and path.cores.pinning == "split" and path.kernel.ring <= MOST_LEVELS:
         waits = sum(cost > 0.0 for cost in (path.wakeup.poll_cost, path.wakeup.latency))
         kinds = work + (waits if _sleeps(path) else 0)
         found["ring"] = float(path.buffer.capacity * kinds * kernel)
