@@ -15,6 +15,7 @@ from capmodel.backend import Backend, load_backend
 from capmodel.columns import checked_column, is_column
 from capmodel.formulary._elementwise import floats, some
 from capmodel.machine import Machine, load_machine
+from capmodel.numerics.arrival_process import MAP
 from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
 from capmodel.quantities import format_rate, parse_buffer, parse_duration, parse_slots
@@ -37,7 +38,7 @@ def predict(
     ring: int | str | None = None,
     buffer: str | None = None,
     consumers: int = 1,
-    arrivals: str | Bursts = "cbr",
+    arrivals: str | Bursts | MAP = "cbr",
     duration: float | str = "100s",
     threshold: int | None = None,
     timeout: float | str | None = None,
@@ -74,10 +75,13 @@ def predict(
         Memory between kernel and consumer: ``"2MiB"`` or ``"4096 slots"``; default: the backend's.
     consumers : int
         Capture processes that each receive every packet.
-    arrivals : str or Bursts
+    arrivals : str, Bursts or MAP
         ``"cbr"``, ``"poisson"``, or ``"bursts(on=10ms,off=90ms)"``: exponential burst and gap
         lengths of these means, or fixed ones with ``random=no`` in the brackets. `rate` is the
-        mean over bursts and gaps; during a burst packets come at rate (on + off)/on.
+        mean over bursts and gaps; during a burst packets come at rate (on + off)/on. Or a Markovian
+        arrival process, as one fitted to a recording, or
+        ``"mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)"``: Poisson packets at two rates in turn, for
+        exponential times of these means. Where its rate is not `rate`, its time is stretched.
     duration : float or str
         Length of the run [s].
     threshold, timeout, sleep : optional

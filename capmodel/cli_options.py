@@ -38,7 +38,8 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
     "traffic": (
         Option("rate", "RATE", "packets per second: 1.27e6, 1.27Mpps; or a wire rate: 1Gbit/s"),
         Option("size", "BYTES", "frame size, 64 to 9216; imix; or shares: 64=0.6+1518=0.4", "64"),
-        Option("arrivals", "PROCESS", "cbr, poisson or bursts(on=10ms,off=90ms)", "cbr"),
+        Option("arrivals", "PROCESS", "cbr, poisson, bursts(on=10ms,off=90ms) or "
+               "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)", "cbr"),
         Option("duration", "TIME", "length of the run: 100s, 5min", "100s"),
     ),
     "what captures": (

@@ -10,6 +10,7 @@ from capmodel.application import own_work
 from capmodel.assemble import Choices, assemble
 from capmodel.backend import load_backend
 from capmodel.formulary.bursts import buffer_for_loss_on_off
+from capmodel.numerics.arrival_process import MAP
 from capmodel.quantities import format_duration, format_rate, format_share
 from capmodel.solvers import solve
 from capmodel.workload import Bursts
@@ -31,8 +32,8 @@ def explain(prediction: Prediction) -> str:
     str
         Paragraphs of plain sentences, separated by blank lines.
     """
-    bursts = isinstance(prediction.workload.arrivals, Bursts)
-    limits = _bursts if bursts else _LIMITS[prediction.bottleneck]
+    by_arrivals = _BY_ARRIVALS.get(type(prediction.workload.arrivals))
+    limits = by_arrivals or _LIMITS[prediction.bottleneck]
     parts = [_headline(prediction), limits(prediction)]
     parts += [text for text in (_wakeups(prediction), _remedies(prediction)) if text]
     parts.append(_certainty(prediction))
@@ -89,6 +90,22 @@ def _bursts(p: Prediction) -> str:
     return text
 
 
+def _modulated(p: Prediction) -> str:
+    arrivals, phases = p.path.arrivals, p.path.arrivals.phases
+    assert phases is not None
+    peak, work = float(arrivals.peak_rate), float(p.path.consumer.cost * p.path.consumer.processes)
+    share = float(phases.shares[int(phases.phase_rates.argmax())])
+    text = (
+        f"Packets come at {format_rate(p.offered_rate)} on average, and at {format_rate(peak)} in "
+        f"the busiest phase, which takes {format_share(share)} of the time. {_costs(p)}"
+    )
+    if p.drops["ring"] > 0.0 and peak * float(p.path.kernel.cost) > 1.0:
+        text += " The kernel cannot follow it: what outlasts the receive ring is lost there."
+    if p.drops["buffer"] > 0.0 and peak * work > 1.0:
+        text += " The consumer cannot, and its buffer overflows where the phase lasts."
+    return text
+
+
 def _consumer(p: Prediction) -> str:
     return (
         "The consumer is the slower side: its buffer stays full and it never sleeps, so wakeups "
@@ -137,6 +154,9 @@ _LIMITS: dict[str, Callable[[Prediction], str]] = {
     "buffer": _buffer,
     "card": _card,
 }
+
+
+_BY_ARRIVALS: dict[type, Callable[[Prediction], str]] = {Bursts: _bursts, MAP: _modulated}
 
 
 def _wakeups(p: Prediction) -> str:

@@ -19,6 +19,7 @@ from capmodel.application import Application, load_application, own_work
 from capmodel.assemble import assemble
 from capmodel.backend import load_backend
 from capmodel.machine import Machine, load_machine
+from capmodel.numerics.arrival_process import MAP
 from capmodel.prediction import INTERVAL_LEVEL
 from capmodel.quantities import parse_buffer, parse_duration, parse_rate, parse_slots
 from capmodel.results import REGIMES, Solution
@@ -53,7 +54,7 @@ def sweep(
     ring: Series[int | str | None] = None,
     buffer: Series[str | None] = None,
     consumers: Series[int] = 1,
-    arrivals: Series[str | Bursts] = "cbr",
+    arrivals: Series[str | Bursts | MAP] = "cbr",
     duration: Series[float | str] = "100s",
     threshold: Series[int | None] = None,
     timeout: Series[float | str | None] = None,

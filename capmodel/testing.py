@@ -48,6 +48,7 @@ from capmodel.application import load_application  # noqa: E402
 from capmodel.assemble import Choices, assemble  # noqa: E402
 from capmodel.backend import Backend, backend_names, load_backend  # noqa: E402
 from capmodel.machine import Machine, load_machine, machine_names  # noqa: E402
+from capmodel.numerics.arrival_process import MAP  # noqa: E402
 from capmodel.path import (  # noqa: E402
     ARRIVAL_PROCESSES,
     DRIVER_MODES,
@@ -63,7 +64,7 @@ from capmodel.path import (  # noqa: E402
 )
 from capmodel.workload import IMIX, WIRE_OVERHEAD, Bursts, Workload  # noqa: E402
 
-__all__ = ["machines", "paths", "predictions_kwargs", "workloads"]
+__all__ = ["machines", "maps", "paths", "predictions_kwargs", "workloads"]
 
 Wish = str | Collection[str] | None
 
@@ -286,6 +287,40 @@ def _drivers(draw: DrawFn, wishes: Mapping[str, Any], unit: float) -> Driver:
 
 
 @st.composite
+def maps(draw: DrawFn, *, phases: int = 2) -> MAP:
+    """Markovian arrival processes: modulated Poisson processes and others, slow and fast.
+
+    Parameters
+    ----------
+    phases : int
+        Most phases.
+
+    Returns
+    -------
+    SearchStrategy of MAP
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(maps(), lambda process: process.order == 2).order
+    2
+    """
+    m = draw(st.integers(1, phases))
+    rates = st.just(0.0) | _log_floats(1e-3, 1e2)
+    silent, arriving = (
+        np.array(draw(st.lists(rates, min_size=m * m, max_size=m * m))).reshape(m, m)
+        for _ in range(2)
+    )
+    # a round through all phases, so that each can be reached, and something that arrives
+    around = draw(_log_floats(1e-3, 1.0)) * np.eye(m)[np.roll(np.arange(m), 1)]
+    silent, arriving = silent + around * (m > 1), np.diag(arriving.diagonal()) + arriving * draw(
+        st.sampled_from((0.0, 1.0))
+    )
+    arriving[0, 0] += 1.0
+    return MAP(silent, arriving)  # type: ignore[arg-type]
+
+
+@st.composite
 def _arrivals(draw: DrawFn, wishes: Mapping[str, Any], kernel: float, work: float) -> Arrivals:
     process = draw(_wished(wishes["arrivals"], ARRIVAL_PROCESSES, "arrivals"))
     slower = max(kernel, work)
@@ -293,6 +328,8 @@ def _arrivals(draw: DrawFn, wishes: Mapping[str, Any], kernel: float, work: floa
     rate = load / slower
     endless = wishes["endless"] or draw(st.booleans())
     duration = np.inf if endless else slower * draw(_log_floats(1e3, 1e9))
+    if process == "map":
+        return Arrivals(rate, "map", duration=duration, phases=draw(maps()))
     if process != "on_off":
         scv = {"cbr": 0.0, "poisson": 1.0}[process]
         return Arrivals(rate, process, scv, duration=duration)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from capmodel.columns import checked_column, is_column
 from capmodel.errors import unknown_choice
 from capmodel.formulary._elementwise import floats, minimum
+from capmodel.numerics.arrival_process import MAP
 from capmodel.path import Arrivals
 from capmodel.quantities import parse_duration, parse_rate, parse_size
 
@@ -25,7 +26,7 @@ WIRE_OVERHEAD = 20.0
 # One packet in a fortnight to a thousand 400 Gbit/s links: beyond lie slips of a unit.
 RATES = (1e-6, 1e12)
 
-_BURSTS = re.compile(r"bursts\((?P<body>[^()]*)\)")
+_CALL = re.compile(r"(?P<name>bursts|mmpp)\((?P<body>[^()]*)\)")
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ class Workload:
         Mean offered rate [1/s].
     sizes : mapping of float to float
         Frame sizes [B], checksum included, to their shares of packets.
-    arrivals : str or Bursts
-        ``"cbr"``, ``"poisson"`` or :class:`Bursts`.
+    arrivals : str, Bursts or MAP
+        ``"cbr"``, ``"poisson"``, :class:`Bursts`, or a Markovian arrival process, of which time is
+        stretched until it has the `rate`.
     duration : float
         Length of the run [s].
 
@@ -84,7 +86,7 @@ class Workload:
 
     rate: Any
     sizes: tuple[tuple[Any, float], ...]
-    arrivals: str | Bursts
+    arrivals: str | Bursts | MAP
     duration: Any
 
     @classmethod
@@ -92,7 +94,7 @@ class Workload:
         cls,
         rate: Any,
         size: Any = 64,
-        arrivals: str | Bursts = "cbr",
+        arrivals: str | Bursts | MAP = "cbr",
         duration: Any = "100s",
         *,
         jumbo: bool = False,
@@ -138,6 +140,8 @@ class Workload:
                 random_bursts=self.arrivals.random,
                 duration=self.duration,
             )
+        if isinstance(self.arrivals, MAP):
+            return Arrivals(self.rate, "map", duration=self.duration, phases=self.arrivals)
         name, scv = _PROCESSES[self.arrivals]
         return Arrivals(self.rate, name, scv, duration=self.duration)
 
@@ -189,25 +193,49 @@ def _mixture(size: Mapping[Any, Any], jumbo: bool) -> tuple[tuple[float, float],
     return tuple((value, share / total) for value, share in pairs)
 
 
-def _arrivals(arrivals: str | Bursts) -> str | Bursts:
-    if isinstance(arrivals, Bursts):
+def _arrivals(arrivals: str | Bursts | MAP) -> str | Bursts | MAP:
+    if isinstance(arrivals, (Bursts, MAP)):
         return arrivals
     if not isinstance(arrivals, str):
-        raise TypeError(f"arrivals must be a name or Bursts, got {arrivals!r}")
-    match = _BURSTS.fullmatch(arrivals.replace(" ", ""))
+        raise TypeError(f"arrivals must be a name, Bursts or a MAP, got {arrivals!r}")
+    match = _CALL.fullmatch(arrivals.replace(" ", ""))
     if match:
-        return _parse_bursts(arrivals, match["body"])
+        return _CALLS[match["name"]](arrivals, match["body"])
     if arrivals not in _PROCESSES:
-        raise unknown_choice("arrivals", arrivals, (*_PROCESSES, "bursts(on=10ms,off=90ms)"))
+        raise unknown_choice("arrivals", arrivals, (*_PROCESSES, _BURSTS_FORM, _MMPP_FORM))
     return arrivals
 
 
+_BURSTS_FORM = "bursts(on=10ms,off=90ms)"
+_MMPP_FORM = "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)"
+
+
+def _fields(body: str) -> dict[str, str]:
+    return dict(part.partition("=")[::2] for part in body.split(",") if part)
+
+
 def _parse_bursts(text: str, body: str) -> Bursts:
-    fields = dict(part.partition("=")[::2] for part in body.split(",") if part)
+    fields = _fields(body)
     unknown = set(fields) - {"on", "off", "random"}
     known = {"on", "off"} <= set(fields) and fields.get("random", "yes") in ("yes", "no")
     if unknown or not known:
-        raise ValueError(
-            f"arrivals must read bursts(on=10ms,off=90ms) or with random=no, got {text!r}"
-        )
+        raise ValueError(f"arrivals must read {_BURSTS_FORM} or with random=no, got {text!r}")
     return Bursts(fields["on"], fields["off"], fields.get("random", "yes") == "yes")
+
+
+def _parse_mmpp(text: str, body: str) -> MAP:
+    fields = _fields(body)
+    if set(fields) != {"high", "low", "on", "off"}:
+        raise ValueError(f"arrivals must read {_MMPP_FORM}, got {text!r}")
+    nothing = fields["low"] in ("0", "0pps")
+    high = parse_rate(fields["high"], name="arrivals (high rate)")
+    low = 0.0 if nothing else parse_rate(fields["low"], name="arrivals (low rate)")
+    on = parse_duration(fields["on"], name="arrivals (time at the high rate)")
+    off = parse_duration(fields["off"], name="arrivals (time at the low rate)")
+    return MAP.mmpp([high, low], [1.0 / on, 1.0 / off])
+
+
+_CALLS: Mapping[str, Callable[[str, str], Bursts | MAP]] = {
+    "bursts": _parse_bursts,
+    "mmpp": _parse_mmpp,
+}

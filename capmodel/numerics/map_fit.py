@@ -122,9 +122,9 @@ def fit_map2(
 
     Examples
     --------
-    >>> regular = fit_map2(scv=0.6, correlation=0.1)
+    >>> regular = fit_map2(scv=0.6, correlation=0.03)
     >>> round(regular.scv, 12), round(float(regular.autocorrelation(1)), 12)
-    (0.6, 0.1)
+    (0.6, 0.03)
     """
     _check(mean, scv, correlation)
     _refuse(scv >= 0.5, "scv", "0.5 or more for a process of two phases", scv)

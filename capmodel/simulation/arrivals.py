@@ -6,7 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from capmodel.simulation.compiled import compiled
-from capmodel.simulation.costs import BURSTS, ERLANG, EXPONENTIAL, FIXED, HYPER, TRACE, Law, Source
+from capmodel.simulation.costs import (
+    BURSTS,
+    ERLANG,
+    EXPONENTIAL,
+    FIXED,
+    HYPER,
+    MODULATED,
+    TRACE,
+    Law,
+    Source,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,8 +42,13 @@ def draw(rng: np.random.Generator, law: Law) -> float:
 def begin(rng: np.random.Generator, source: Source, clock: Floats) -> None:
     """Start the clock of a source at a random phase.
 
-    The clock holds a count, the start [s], the last arrival [s] and the end of the burst [s].
+    The clock holds a count, the start [s], the last arrival [s] and the end of the burst [s]; of a
+    Markov chain the phase, nothing, the last arrival and nothing.
     """
+    if source.kind == MODULATED:
+        clock[:] = 0.0
+        clock[0] = np.searchsorted(source.start, rng.random(), side="right")
+        return
     clock[0] = 0.0
     clock[1] = (rng.random() - 1.0) * source.gap
     clock[2] = 0.0
@@ -67,6 +82,9 @@ def refill(
     elif source.kind == BURSTS:
         for i in range(out.size):
             out[i] = _in_bursts(rng, source, clock)
+    elif source.kind == MODULATED:
+        for i in range(out.size):
+            out[i] = _modulated(rng, source, clock)
     elif source.law.kind == FIXED:
         for i in range(out.size):
             # a product does not drift as a sum would
@@ -99,6 +117,23 @@ def _in_bursts(rng: np.random.Generator, source: Source, clock: Floats) -> float
         clock[3] = clock[2] + length
     clock[2] += gap
     return float(clock[2])
+
+
+@compiled
+def _modulated(rng: np.random.Generator, source: Source, clock: Floats) -> float:
+    """Move the chain until something arrives."""
+    phase, phases = int(clock[0]), source.stays.size
+    now = clock[2]
+    while True:
+        now += source.stays[phase] * rng.standard_exponential()
+        move = 0
+        luck = rng.random()
+        while source.moves[phase, move] <= luck:
+            move += 1
+        if move >= phases:
+            clock[0], clock[2] = move - phases, now
+            return float(now)
+        phase = move
 
 
 @compiled

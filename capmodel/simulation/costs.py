@@ -6,8 +6,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from capmodel.path import Arrivals, CapturePath, Number
+
+Floats = npt.NDArray[np.float64]
 
 # how the consumer waits
 POLL, SPIN, SLEEP, YIELD = range(4)
@@ -35,7 +38,7 @@ DRIVERS = {
 # laws of a time with mean 1
 FIXED, EXPONENTIAL, ERLANG, HYPER = range(4)
 # laws of arrival
-RENEWAL, BURSTS, TRACE = range(3)
+RENEWAL, BURSTS, TRACE, MODULATED = range(4)
 
 _MOST = 2**62  # stands for "no limit" where an integer is counted
 
@@ -49,7 +52,11 @@ class Law(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Arrivals: kind, mean gap in a burst [s], law of gaps, burst and pause [s], whether random."""
+    """Arrivals: kind, mean gap in a burst [s], law of gaps, burst and pause [s], whether random.
+
+    Of a Markov chain also: the probability of being in a phase up to each, the mean time between
+    moves in each [s], and the probabilities, added up, of the moves without and with an arrival.
+    """
 
     kind: int
     gap: float
@@ -57,6 +64,9 @@ class Source(NamedTuple):
     on: float
     off: float
     random: bool
+    start: Floats
+    stays: Floats
+    moves: Floats
 
 
 class Costs(NamedTuple):
@@ -128,6 +138,14 @@ def source(arrivals: Arrivals, traced: bool = False) -> Source:
     """What the arrivals of a path (or a trace in their place) look like to the kernels."""
     scv = 1.0 if arrivals.process == "poisson" else float(arrivals.scv)
     kind = BURSTS if arrivals.process == "on_off" and float(arrivals.off) > 0.0 else RENEWAL
+    start, stays, moves = np.ones(1), np.ones(1), np.ones((1, 2))
+    if arrivals.phases is not None:
+        phases = arrivals.phases.at_rate(float(arrivals.rate))
+        rates = np.concatenate([phases.silent, phases.arriving], axis=1)
+        kind, leaving = MODULATED, rates.sum(axis=1)
+        start, stays = np.cumsum(phases.shares), 1.0 / leaving
+        moves = np.cumsum(rates, axis=1) / leaving[:, None]
+        start[-1], moves[:, -1] = np.inf, np.inf  # rounding must not leave a gap at the end
     return Source(
         TRACE if traced else kind,
         1.0 / float(arrivals.peak_rate),
@@ -135,6 +153,9 @@ def source(arrivals: Arrivals, traced: bool = False) -> Source:
         float(arrivals.on),
         float(arrivals.off),
         bool(arrivals.random_bursts),
+        start,
+        stays,
+        moves,
     )
 
 

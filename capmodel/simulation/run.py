@@ -78,6 +78,7 @@ class _Plan:
     packets: int
     horizon: float
     filled: int
+    factors: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
 
 
 def simulate(
@@ -87,6 +88,7 @@ def simulate(
     replications: int = 8,
     seed: int = 0,
     trace: Sequence[float] | Floats | None = None,
+    trace_costs: tuple[Floats, Floats] | None = None,
     waits_scv: float = 0.0,
 ) -> SimulationResult:
     """Simulate a capture path packet by packet.
@@ -106,6 +108,9 @@ def simulate(
     trace : sequence of float, optional
         Arrival times in rising order [s] instead of the path's own arrivals; its first packet may
         come at any time from 0.
+    trace_costs : pair of arrays, optional
+        Time that each packet of the trace takes in the kernel and in the consumer [s], instead of
+        draws around the path's means; for one consumer with slots and a core of its own.
     waits_scv : float
         Squared coefficient of variation of wakeup cost, wakeup latency and poll cost [-]: 0 as the
         path says (constant), 1 as Markov chains have it.
@@ -146,6 +151,8 @@ def simulate(
     if path.alternatives and not whole and not _moves_enough(path, each):
         return _mixture(path, packets, replications, seed, waits_scv)
     plan = _plan(path, each, whole, trace, waits_scv)
+    if trace_costs is not None:
+        plan = replace(plan, factors=_factors(path, plan, trace, trace_costs))
     streams = np.random.SeedSequence(seed).spawn(replications)
     runs = [_replicate(plan, np.random.Generator(np.random.PCG64(s))) for s in streams]
     samples = [quantities(plan, *run) for run in runs]
@@ -169,6 +176,39 @@ def simulate(
         whole_runs=whole,
         packets=int(totals[0]) // replications,
     )
+
+
+def takes_costs(path: CapturePath) -> bool:
+    """Whether `simulate` can give every packet of a trace its own costs on this path."""
+    return not path.alternatives and plain(costs(path))
+
+
+def _factors(
+    path: CapturePath,
+    plan: _Plan,
+    trace: Sequence[float] | Floats | None,
+    given: tuple[Floats, Floats],
+) -> tuple[Floats, Floats]:
+    if trace is None:
+        raise ValueError("trace_costs needs the trace whose packets cost that much")
+    if not takes_costs(path):
+        raise ValueError(
+            "trace_costs needs a path with one consumer, slots and a core of its own, "
+            "under napi or an interrupt per packet"
+        )
+    found = []
+    for stage, mean, values in zip(
+        ("kernel", "consumer"), (path.kernel.cost, path.consumer.cost), given, strict=True
+    ):
+        array = np.asarray(values, dtype=np.float64)
+        if array.shape != (len(trace),) or not np.all(np.isfinite(array) & (array >= 0.0)):
+            raise ValueError(
+                f"trace_costs must hold a finite time of 0 or more in the {stage} for each of the "
+                f"{len(trace)} packets, got shape {array.shape}"
+            )
+        scale = array / float(mean) if float(mean) > 0.0 else np.ones_like(array)
+        found.append(np.ascontiguousarray(scale[: len(plan.trace)]))
+    return found[0], found[1]
 
 
 def refusal(path: CapturePath) -> str | None:
@@ -293,7 +333,7 @@ def _replicate(plan: _Plan, rng: np.random.Generator) -> tuple[Floats, npt.NDArr
 
         recursion(
             here, plan.source, rng, plan.trace, plan.warmup, plan.packets, plan.horizon,
-            plan.filled, times, counts,
+            plan.filled, times, counts, *plan.factors,
         )  # fmt: skip
         return times, counts
     from capmodel.simulation.events import events

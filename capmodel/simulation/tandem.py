@@ -67,8 +67,13 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
     filled: int,
     times: Floats,
     counts: Integers,
+    kernel_factors: Floats,
+    consumer_factors: Floats,
 ) -> None:
-    """Offer `packets` after `warmup` others, or all until `horizon` [s]; add up in the tallies."""
+    """Offer `packets` after `warmup` others, or all until `horizon` [s]; add up in the tallies.
+
+    The factors, if there are any, say of every packet of a trace how much of the mean work it is.
+    """
     clock = np.zeros(4)
     begin(rng, source, clock)
     last = warmup + packets
@@ -76,6 +81,8 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
     left_ring = np.full(ring_size, -np.inf)  # when the last R packets left the ring
     done = np.full(size, -np.inf)  # when the last K packets of the buffer will be processed
     came = np.zeros(size if c.threshold > 1 else 1)  # when those arrived that wait for a signal
+    sized = kernel_factors.size > 0
+    which = np.zeros(size if c.threshold > 1 and sized else 1, np.int64)  # and which they are
     arrivals, draws, draws2 = np.empty(_CHUNK), np.ones(_CHUNK), np.ones(_CHUNK)
     next_draw = next_draw2 = _CHUNK
     ring_at, at = 0, 0
@@ -142,6 +149,8 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     kernel_wakeups += cost
                 for _ in range(waiting):
                     work = c.consumer if consumer_fixed else c.consumer * draw(rng, c.consumer_law)
+                    if sized:
+                        work = c.consumer * consumer_factors[which[waiting_from]]
                     free += work
                     done[waiting_from] = free
                     if free <= horizon:
@@ -177,6 +186,8 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     next_draw = 0
                 factor = draws[next_draw]
                 next_draw += 1
+            if sized:
+                factor = kernel_factors[index]
             work = first * factor
             # near: of the packets before this one not half a buffer are left
             beside = c.near if nearness and done[(at + half) % size] <= start else 0.0
@@ -222,6 +233,8 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     free = np.inf
                 if free == np.inf:
                     came[at] = arrival
+                    if sized:
+                        which[at] = index
                     done[at] = np.inf
                     at = at + 1 if at + 1 < size else 0
                     buffer_time -= min(end, horizon)
@@ -274,6 +287,8 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     next_draw2 = 0
                 work *= draws2[next_draw2]
                 next_draw2 += 1
+            if sized:
+                work = c.consumer * consumer_factors[index]
             free += work
             done[at] = free
             at = at + 1 if at + 1 < size else 0

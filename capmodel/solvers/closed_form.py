@@ -15,6 +15,7 @@ from capmodel.path import CapturePath
 from capmodel.results import Solution
 from capmodel.solvers._gradual import averaged, gradual
 from capmodel.solvers._limits import limits
+from capmodel.solvers._long_phases import solve_phases
 from capmodel.solvers._outcome import ACCURACY, NAME, Outcome, finish, regime_index, with_idle
 from capmodel.solvers._same import solve_same
 from capmodel.solvers._split import solve_split
@@ -37,13 +38,16 @@ def accepts(path: CapturePath) -> str | None:
     str or None
         The reason; None if it can.
     """
-    if some(floats(path.arrivals.scv) > 1.0) or some(floats(path.kernel.scv) > 1.0):
+    arrivals_scv = 1.0 if path.arrivals.phases is not None else path.arrivals.scv
+    if some(floats(arrivals_scv) > 1.0) or some(floats(path.kernel.scv) > 1.0):
         return "closed forms hold for squared coefficients of variation from 0 to 1"
     return None
 
 
 def doubts(path: CapturePath) -> str | None:
     """Why another solver should be preferred where one accepts the path."""
+    if path.arrivals.phases is not None:
+        return "bursts: ring and buffer are taken to carry nothing over from one phase to the next"
     if gradual(path):
         return "signals that depend on the time asleep are averaged"
     if path.cores.pinning == "auto" or np.ndim(path.arrivals.rate) > 0:
@@ -192,6 +196,8 @@ def solve(path: CapturePath) -> Solution:
     -------
     Solution
     """
+    if path.arrivals.phases is not None:
+        return solve_phases(path, solve)
     solution = SOLVE_BY_ON_FULL[path.on_full](path)
     met = limits(path)
     if not met:

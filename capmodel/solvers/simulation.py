@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from capmodel.path import CapturePath
+from capmodel.numerics.arrival_process import MAP
+from capmodel.path import Arrivals, CapturePath
 from capmodel.results import REGIMES, Solution
 from capmodel.simulation.run import MISSING, SimulationResult, refusal, simulate
 from capmodel.solvers._gradual import gradual
@@ -19,6 +20,7 @@ __all__ = ["NAME", "accepts", "doubts", "solve"]
 
 NAME = "simulation"
 _PACKETS, _REPLICATIONS = 1_000_000, 8
+_BURSTS, _MOST_PACKETS = 200, 16_000_000  # in a replication; in all
 
 _Activities = dict[str, dict[str, tuple[str, ...]]]  # core, activity, what was counted for it
 
@@ -105,9 +107,11 @@ def _numbers(part: Any) -> list[Any]:
         if isinstance(value, tuple):
             for item in value:
                 found += _numbers(item)
+        elif isinstance(value, MAP):  # the shape of the arrivals is one for the whole grid
+            continue
         elif is_dataclass(value):
             found += _numbers(value)
-        elif not isinstance(value, (str, bool)):
+        elif value is not None and not isinstance(value, (str, bool)):
             found.append(value)
     return found
 
@@ -119,15 +123,17 @@ def _at(part: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
         value = getattr(part, field.name)
         if isinstance(value, tuple):
             changed[field.name] = tuple(_at(item, index, shape) for item in value)
+        elif value is None or isinstance(value, (str, bool, MAP)):
+            continue
         elif is_dataclass(value):
             changed[field.name] = _at(value, index, shape)
-        elif not isinstance(value, (str, bool)):
+        else:
             changed[field.name] = float(np.broadcast_to(value, shape)[index])
     return replace(part, **changed)
 
 
 def _solve_one(path: CapturePath) -> tuple[Solution, float]:
-    result = simulate(path, packets=_PACKETS, replications=_REPLICATIONS)
+    result = simulate(path, packets=_packets(path.arrivals), replications=_REPLICATIONS)
     mean, width = result.mean, result.half_width["captured"]
     ring, buffer = _finite(path, result)
     carried = max(mean["offered_rate"] - ring - buffer, 0.0)
@@ -158,6 +164,17 @@ def _solve_one(path: CapturePath) -> tuple[Solution, float]:
         notes=result.notes,
     )
     return solution, width
+
+
+def _packets(arrivals: Arrivals) -> int:
+    """More where they come in bursts, so that every replication sees many of them."""
+    if arrivals.phases is None:
+        return _PACKETS
+    phases = arrivals.phases
+    moves = (phases.silent + phases.arriving) * (1.0 - np.eye(phases.order))
+    slowest = float(moves.sum(axis=1).min()) if phases.order > 1 else phases.rate
+    per_burst = phases.rate / slowest
+    return int(min(max(_PACKETS, _BURSTS * _REPLICATIONS * per_burst), _MOST_PACKETS))
 
 
 def _finite(path: CapturePath, result: SimulationResult) -> tuple[float, float]:

@@ -15,6 +15,8 @@ from capmodel.simulation.run import simulate
 from capmodel.simulation.tally import COUNTS, TIMES
 from capmodel.simulation.tandem import recursion
 
+NO_FACTORS = (np.empty(0), np.empty(0))
+
 POLICIES: dict[str, dict[str, Any]] = {
     "poll": {},
     "batch": {"threshold": 8, "timeout": 20.5},
@@ -44,7 +46,7 @@ def both(path: CapturePath, packets: int, horizon: float = np.inf) -> tuple[Any,
         warmup = 0 if np.isfinite(horizon) else 2000
         tail = (offered, rng, np.empty(0), warmup, packets, horizon, 0, times, counts)
         if engine == "recursion":
-            recursion(c, *tail)
+            recursion(c, *tail, *NO_FACTORS)
         else:
             events((c, c), (np.inf, np.inf), 0, *tail)
         found += [times, counts]

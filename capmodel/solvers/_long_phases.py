@@ -1,0 +1,114 @@
+r"""Arrivals that follow a chain: each of its phases solved by itself, the mean of all taken.
+
+What ring and buffer hold they work off in a time T, so that of the arrivals' ups and downs only
+those of the mean rate over T count: each phase's distance from the mean rate is taken smaller by
+the root of :math:`\lambda (I(T) - 1) / (T\, \mathrm{Var}\,\lambda_i)`, with I the index of
+dispersion for counts. Long phases keep their rates, short ones vanish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from capmodel.formulary._typing import Array
+from capmodel.numerics.arrival_process import MAP
+from capmodel.path import Arrivals, CapturePath
+from capmodel.results import Solution
+
+ACCURACY = (
+    "closed form of every phase of the arrivals, smoothed over the time that ring and buffer hold; "
+    "no more than a guide to the size of the loss"
+)
+_LEAST = 1e-9  # of the mean rate: what stands for silence, which has no rate
+
+
+def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) -> Solution:
+    """The mean over the phases of the arrivals, weighted by time, each as Poisson arrivals.
+
+    Parameters
+    ----------
+    path : CapturePath
+        Whose arrivals are a MAP; fields may be arrays that broadcast.
+    solve : callable
+        Solves a path with Poisson arrivals.
+
+    Returns
+    -------
+    Solution
+    """
+    phases = path.arrivals.phases
+    assert phases is not None
+    ups = _smoothing(path, phases.at_rate(1.0)) * (phases.phase_rates / phases.rate - 1.0)
+    pace = np.maximum(1.0 + ups, _LEAST)
+    each = [solve(_at(path, path.arrivals.rate * factor)) for factor in pace]
+    shares = phases.shares
+
+    def mean(values: list[Any]) -> Any:
+        if isinstance(values[0], dict):
+            return {key: mean([value[key] for value in values]) for key in values[0]}
+        return sum(share * np.asarray(value) for share, value in zip(shares, values, strict=True))
+
+    def mixed(name: str) -> Any:
+        return mean([getattr(one, name) for one in each])
+
+    offered = np.asarray(path.arrivals.rate, dtype=np.float64)
+    drops = mean([dict(one.drops) for one in each])
+    carried = np.maximum(offered - sum(drops.values()), 0.0)
+    held = mean([np.asarray(one.sojourn_time) * one.carried_rate for one in each])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sojourn = np.where(carried > 0.0, held / carried, np.inf)
+    return replace(
+        each[0],
+        path=path,
+        accuracy=ACCURACY,
+        offered_rate=offered,
+        carried_rate=carried,
+        drops=drops,
+        wakeup_rate=mixed("wakeup_rate"),
+        poll_rate=mixed("poll_rate"),
+        interrupt_rate=mixed("interrupt_rate"),
+        core_time=mean([{k: dict(v) for k, v in one.core_time.items()} for one in each]),
+        ring_occupancy=mixed("ring_occupancy"),
+        buffer_occupancy=mixed("buffer_occupancy"),
+        sojourn_time=sojourn,
+        regime=_regime(shares, each),
+        captured_std=mixed("captured_std"),
+        notes=tuple(dict.fromkeys(note for one in each for note in one.notes)),
+    )
+
+
+def _smoothing(path: CapturePath, shape: MAP) -> float:
+    """How much of the distance of a phase's rate from the mean is felt [-]; `shape` has rate 1."""
+    slower = np.maximum(path.kernel.cost, path.consumer.cost * path.consumer.processes)
+    held = (path.kernel.ring + path.buffer.capacity) * slower + path.wakeup.latency
+    packets = float(np.mean(np.asarray(held * path.arrivals.rate, dtype=np.float64)))
+    variance = float(shape.shares @ (shape.phase_rates - 1.0) ** 2)
+    if not variance > 0.0 or not 0.0 < packets < np.inf:
+        return 1.0
+    felt = max(float(shape.dispersion(packets)) - 1.0, 0.0) / packets
+    return float(np.sqrt(min(felt / variance, 1.0)))
+
+
+def _at(path: CapturePath, rate: Any) -> CapturePath:
+    """The path under Poisson arrivals that never end: a phase of a run is not a run."""
+    return replace(
+        path,
+        arrivals=Arrivals(rate, "poisson", 1.0),
+        alternatives=tuple(_at(other, rate) for other in path.alternatives),
+    )
+
+
+def _regime(shares: Array, each: list[Solution]) -> Array:
+    """What limits in the phase that loses most; in the busiest if none does."""
+    lost = [
+        share * sum(np.asarray(rate) for rate in one.drops.values())
+        for share, one in zip(shares, each, strict=True)
+    ]
+    shape = np.broadcast_shapes(*(np.shape(x) for x in lost), *(np.shape(o.regime) for o in each))
+    worst = np.stack([np.broadcast_to(x, shape) for x in lost]).argmax(axis=0)
+    regimes = np.stack([np.broadcast_to(one.regime, shape) for one in each])
+    return np.asarray(np.take_along_axis(regimes, worst[None], axis=0)[0])
