@@ -10,14 +10,20 @@ from capmodel.application import Application, application_names
 from capmodel.backend import backend_names, load_backend
 from capmodel.constant import Constant
 from capmodel.machine import Machine, load_machine, machine_names
+from capmodel.numerics.arrival_process import MAP
+from capmodel.numerics.map_fit import fit_map, fit_map2, fit_mmpp2
 from capmodel.path import CapturePath
+from capmodel.pcap import Trace, read_trace
 from capmodel.prediction import Prediction
+from capmodel.replaying import replay
 from capmodel.results import Solution
 from capmodel.solvers import SOLVERS, solve
 from capmodel.sweeping import Sweep, sweep
+from capmodel.traffic import TrafficSummary, summarise
 from capmodel.workload import Bursts, Workload
 
 __all__ = [
+    "MAP",
     "SOLVERS",
     "Application",
     "Bursts",
@@ -27,14 +33,22 @@ __all__ = [
     "Prediction",
     "Solution",
     "Sweep",
+    "Trace",
+    "TrafficSummary",
     "Workload",
     "application_names",
     "backend_names",
+    "fit_map",
+    "fit_map2",
+    "fit_mmpp2",
     "load_backend",
     "load_machine",
     "machine_names",
     "predict",
+    "read_trace",
+    "replay",
     "solve",
+    "summarise",
     "sweep",
 ]
 __version__ = "0.1.0"

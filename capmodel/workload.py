@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,29 @@ class Workload:
             arrivals=_arrivals(arrivals),
             duration=_positive(duration, "duration"),
         )
+
+    @classmethod
+    def from_pcap(cls, path: str | PathLike[str], **options: Any) -> Workload:
+        """The traffic of a recording: rate, sizes, length, and arrivals fitted to its bursts.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A pcap or pcapng file; see :func:`capmodel.read_trace`, also for the `options`.
+
+        Returns
+        -------
+        Workload
+
+        Raises
+        ------
+        ValueError, OSError, ImportError
+            If the file is damaged or has fewer than 100 packets, cannot be read, or Scapy is
+            missing.
+        """
+        from capmodel.traffic import read_summary
+
+        return cls.from_user(**read_summary(path, **options).as_arguments())
 
     @property
     def mean_size(self) -> Any:

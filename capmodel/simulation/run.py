@@ -109,8 +109,8 @@ def simulate(
         Arrival times in rising order [s] instead of the path's own arrivals; its first packet may
         come at any time from 0.
     trace_costs : pair of arrays, optional
-        Time that each packet of the trace takes in the kernel and in the consumer [s], instead of
-        draws around the path's means; for one consumer with slots and a core of its own.
+        Mean time that each packet of the trace takes in the kernel and in the consumer [s], instead
+        of the path's; for one consumer with slots and a core of its own.
     waits_scv : float
         Squared coefficient of variation of wakeup cost, wakeup latency and poll cost [-]: 0 as the
         path says (constant), 1 as Markov chains have it.

@@ -150,7 +150,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                 for _ in range(waiting):
                     work = c.consumer if consumer_fixed else c.consumer * draw(rng, c.consumer_law)
                     if sized:
-                        work = c.consumer * consumer_factors[which[waiting_from]]
+                        work *= consumer_factors[which[waiting_from]]
                     free += work
                     done[waiting_from] = free
                     if free <= horizon:
@@ -187,7 +187,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                 factor = draws[next_draw]
                 next_draw += 1
             if sized:
-                factor = kernel_factors[index]
+                factor *= kernel_factors[index]
             work = first * factor
             # near: of the packets before this one not half a buffer are left
             beside = c.near if nearness and done[(at + half) % size] <= start else 0.0
@@ -288,7 +288,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                 work *= draws2[next_draw2]
                 next_draw2 += 1
             if sized:
-                work = c.consumer * consumer_factors[index]
+                work *= consumer_factors[index]
             free += work
             done[at] = free
             at = at + 1 if at + 1 < size else 0

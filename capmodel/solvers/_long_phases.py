@@ -1,6 +1,7 @@
 r"""Arrivals that follow a chain: each of its phases solved by itself, the mean of all taken.
 
-What ring and buffer hold they work off in a time T, so that of the arrivals' ups and downs only
+What ring and buffer hold (the ring alone, where the kernel is the slower side) they work off in a
+time T, so that of the arrivals' ups and downs only
 those of the mean rate over T count: each phase's distance from the mean rate is taken smaller by
 the root of :math:`\lambda (I(T) - 1) / (T\, \mathrm{Var}\,\lambda_i)`, with I the index of
 dispersion for counts. Long phases keep their rates, short ones vanish.
@@ -42,9 +43,11 @@ def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) ->
     """
     phases = path.arrivals.phases
     assert phases is not None
-    ups = _smoothing(path, phases.at_rate(1.0)) * (phases.phase_rates / phases.rate - 1.0)
-    pace = np.maximum(1.0 + ups, _LEAST)
-    each = [solve(_at(path, path.arrivals.rate * factor)) for factor in pace]
+    felt = _smoothing(path, phases.at_rate(1.0))
+    each = [
+        solve(_at(path, path.arrivals.rate * np.maximum(1.0 + felt * distance, _LEAST)))
+        for distance in (phases.phase_rates / phases.rate - 1.0).tolist()
+    ]
     shares = phases.shares
 
     def mean(values: list[Any]) -> Any:
@@ -81,16 +84,23 @@ def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) ->
     )
 
 
-def _smoothing(path: CapturePath, shape: MAP) -> float:
+def _smoothing(path: CapturePath, shape: MAP) -> Array:
     """How much of the distance of a phase's rate from the mean is felt [-]; `shape` has rate 1."""
-    slower = np.maximum(path.kernel.cost, path.consumer.cost * path.consumer.processes)
-    held = (path.kernel.ring + path.buffer.capacity) * slower + path.wakeup.latency
-    packets = float(np.mean(np.asarray(held * path.arrivals.rate, dtype=np.float64)))
+    kernel, work = path.kernel, path.consumer.cost * path.consumer.processes
+    in_ring = kernel.ring * np.maximum(kernel.cost, _LEAST * work)
+    # behind a kernel that is the slower one the buffer is no help
+    behind = kernel.cost + path.wakeup.cost > work
+    held = in_ring + np.where(behind, 0.0, path.buffer.capacity * work)
+    packets = np.asarray(held * path.arrivals.rate, dtype=np.float64)
     variance = float(shape.shares @ (shape.phase_rates - 1.0) ** 2)
-    if not variance > 0.0 or not 0.0 < packets < np.inf:
-        return 1.0
-    felt = max(float(shape.dispersion(packets)) - 1.0, 0.0) / packets
-    return float(np.sqrt(min(felt / variance, 1.0)))
+    lasting = np.isfinite(packets) & (packets > 0.0)
+    if not variance > 0.0:
+        return np.ones_like(packets)
+    some = np.where(lasting, packets, 1.0)
+    felt = np.maximum(shape.dispersion(some) - 1.0, 0.0) / some
+    # nothing held smooths nothing; without end it smooths all
+    shares = np.where(lasting, felt / variance, np.where(packets > 0.0, 0.0, 1.0))
+    return np.asarray(np.sqrt(np.minimum(shares, 1.0)))
 
 
 def _at(path: CapturePath, rate: Any) -> CapturePath:
