@@ -205,7 +205,7 @@ def _too_fast(workload: Workload, machine: Machine, nic: str, path: CapturePath)
     if key in machine:
         wire = machine.value(key) / ((floats(workload.mean_size) + WIRE_OVERHEAD) * 8.0)
     peak, bus = floats(path.arrivals.peak_rate), floats(path.kernel.driver.bus_rate)
-    during = " during bursts" if isinstance(workload.arrivals, Bursts) else ""
+    during = "" if isinstance(workload.arrivals, str) else " during bursts"
     if some(peak > wire * (1.0 + 1e-9)):
         yield (
             f"rate {format_rate(float(np.max(peak)))}{during} exceeds the wire speed of {nic}, "

@@ -159,6 +159,14 @@ def _recorded(name: str) -> dict[str, Any]:
     return dict(content)
 
 
+def _traffic(options: argparse.Namespace) -> int:
+    traffic: Any = import_module("capmodel.traffic")
+    fcs = {None: None, "yes": True, "no": False}[options.fcs]
+    summary = traffic.read_summary(options.file, fcs=fcs, partial=options.partial)
+    print(out.as_json(summary.to_dict()) if options.json else out.traffic_text(summary))
+    return 0
+
+
 def _backends(options: argparse.Namespace) -> int:
     if options.name is None:
         return _print_rows(out.backend_rows(), options)
@@ -253,6 +261,13 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_traffic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="pcap or pcapng, or either in gzip")
+    parser.add_argument("--partial", action="store_true", help="read a damaged file up to there")
+    parser.add_argument("--fcs", choices=("yes", "no"), help="whether its lengths include the "
+                        "frame checksum; default: as it says, else no")  # fmt: skip
+
+
 def _add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="show this one in full")
 
@@ -287,6 +302,9 @@ COMMANDS: dict[str, _Command] = {
     "sweep": _Command("predict a whole grid", _add_sweep, _sweep, (
         "capmodel sweep --rate 0.2Mpps:1.4Mpps:25 --backend pf_packet,pf_ring --out rates.csv",
         "capmodel sweep --rate 1.27e6 --work log:50ns:20us:60 --intervals --format json",
+    )),
+    "traffic": _Command("say what recorded traffic is like", _add_traffic, _traffic, (
+        "capmodel traffic edge.pcapng.gz", "capmodel traffic edge.pcap --partial --json",
     )),
     "claims": _Command("check the findings of the literature", _add_claims, _claims, (
         "capmodel claims --numbers",

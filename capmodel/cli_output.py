@@ -22,6 +22,7 @@ from capmodel.prediction import Prediction
 from capmodel.references import reference
 from capmodel.sweep_result import Sweep, label
 from capmodel.tables import WIDTH, text_table
+from capmodel.traffic import TrafficSummary
 
 _LONG = 2_000  # points; what takes longer than a moment shows its progress
 
@@ -54,6 +55,13 @@ def prediction_text(prediction: Prediction) -> str:
         f"on {prediction.machine.title}, {prediction.application.title}",
     ]
     return "\n".join([*head, *(f"  {name:<{width}}  {text}" for name, text in rows)])
+
+
+def traffic_text(summary: TrafficSummary) -> str:
+    """The summary, and how to predict for it."""
+    arguments = f'--rate {summary.rate:.6g} --arrivals "{summary.arrivals_text()}"'
+    size = f"--size {max(round(summary.mean_size), 64)} --duration {summary.duration:.6g}s"
+    return f"{summary}\n\nto predict: capmodel predict {arguments} {size}"
 
 
 def paragraphs(text: str) -> str:

@@ -1,6 +1,6 @@
 """Recorded packets: when they came and how large they were, from pcap and pcapng files.
 
-Decoding is Scapy's (``pip install "capmodel[pcap]"``); what is checked here is that a file is whole:
+Decoding is Scapy's (``pip install "capmodel[pcap]"``). What is checked here is that a file is whole:
 a reader for people stops quietly where a file is cut off, statistics must not.
 """
 
@@ -45,7 +45,8 @@ LINKS: Mapping[int, tuple[str, int]] = {
     276: ("Linux cooked v2", 14 - 20 + FCS),
 }
 _LATEST = 7_258_118_400_000_000_000  # [ns] since 1970
-_HAS_FCS, _FCS_SHIFT = 1 << 26, 28  # of the link type field of a pcap header
+# of the link type field of a pcap header: whether the checksum's length is known, and that length
+_HAS_FCS, _FCS_SHIFT = 1 << 26, 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,14 +141,12 @@ def read_trace(
     stamps, lengths, link, notes = _packets(Path(path), partial)
     if len(stamps) == 0:
         raise damaged_file(name, "start", "there are no packets in it")
-    kind, own = link & 0xFFFF, 0
+    kind, own = link & 0xFFFF, 0  # what the lengths have of the checksum
     if kind not in LINKS:
         known = ", ".join(f"{number} ({title})" for number, (title, _) in LINKS.items())
         raise damaged_file(name, "link type", f"is {kind}; known are {known}")
     title, extra = LINKS[kind]
-    if fcs is None and link & _HAS_FCS:
-        own = 2 * (link >> _FCS_SHIFT)
-    elif fcs:
+    if fcs or (fcs is None and link & _HAS_FCS and link >> _FCS_SHIFT):
         own = FCS
     sizes = np.maximum(np.frombuffer(lengths, dtype=np.int64) + extra - own, SMALLEST)
     times = np.frombuffer(stamps, dtype=np.int64)
@@ -221,7 +220,8 @@ class _Watched:
 
 def _packets(path: Path, partial: bool) -> tuple[array[int], array[int], int, list[str]]:
     """Time stamps [ns], lengths [B] in file order, the link type's field, and notes."""
-    stamps, lengths, notes = array("q"), array("q"), []
+    stamps, lengths = array("q"), array("q")
+    notes: list[str] = []
     link = -1
     with _opened(path) as (reader, stream, stamp_of):
         while True:
@@ -231,7 +231,7 @@ def _packets(path: Path, partial: bool) -> tuple[array[int], array[int], int, li
                 if about is None:
                     return stamps, lengths, max(link, 1), notes
                 kind = getattr(about, "linktype", reader.linktype)
-                if kind != link and link != -1:
+                if link not in (kind, -1):
                     raise _DamageError(f"is of link type {kind}, those before it of {link}")
                 stamp = stamp_of(about)
                 if stamp > _LATEST:
@@ -260,11 +260,11 @@ def _opened(path: Path) -> Iterator[tuple[Any, _Watched, Callable[[Any], int]]]:
     except ImportError:
         raise ImportError(MISSING) from None
 
-    class Blocks(RawPcapNgReader):  # type: ignore[misc]  # Scapy's class is untyped here
+    class Blocks(RawPcapNgReader):
         """Remembers where a block began: only there may a file end."""
 
         def _read_block(self, *args: Any, **kwargs: Any) -> Any:
-            self.block_start = self.f.offset
+            self.block_start = stream.offset
             self.linktype = -1
             return super()._read_block(*args, **kwargs)
 
@@ -288,8 +288,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, _Watched, Callable[[Any], int]]]:
             what = stream.trouble or f"not a whole header of a pcap or pcapng file ({error})"
             raise damaged_file(path, "start", what) from None
         blocks = make is Blocks
-        yield reader, stream, _stamp_of_block if blocks else _stamp_of_record(
-            1 if reader.nano else 1000
+        yield (
+            reader,
+            stream,
+            _stamp_of_block if blocks else _stamp_of_record(1 if reader.nano else 1000),
         )
     finally:
         log.disabled = was

@@ -313,8 +313,9 @@ def maps(draw: DrawFn, *, phases: int = 2) -> MAP:
     )
     # a round through all phases, so that each can be reached, and something that arrives
     around = draw(_log_floats(1e-3, 1.0)) * np.eye(m)[np.roll(np.arange(m), 1)]
-    silent, arriving = silent + around * (m > 1), np.diag(arriving.diagonal()) + arriving * draw(
-        st.sampled_from((0.0, 1.0))
+    silent, arriving = (
+        silent + around * (m > 1),
+        np.diag(arriving.diagonal()) + arriving * draw(st.sampled_from((0.0, 1.0))),
     )
     arriving[0, 0] += 1.0
     return MAP(silent, arriving)  # type: ignore[arg-type]

@@ -1,13 +1,13 @@
-r"""What recorded traffic is like: rate, sizes, bursts at every time scale, and a process fitted to it.
+"""What recorded traffic is like: rate, sizes, bursts at every time scale, a process fitted to it.
 
 Variability depends on how long one looks: packets of a constant rate within bursts are regular over
 microseconds and wild over milliseconds. The index of dispersion for counts (variance over mean of
 the packets in a window) is therefore given over windows from a few packets to a twentieth of the
 recording, and the modulated Poisson process follows it as far as two phases can.
 
-Source: R. Gusella, IEEE Journal on Selected Areas in Communications 9(2), 1991 (index of
-dispersion of measured traffic); H. Heffes, D. M. Lucantoni, IEEE Journal on Selected Areas in
-Communications 4(6), 1986 (fit to counts).
+Source: R. Gusella, IEEE Journal on Selected Areas in Communications 9(2), 1991 (``gusella1991``:
+indexes of dispersion of measured traffic); H. Heffes, D. M. Lucantoni, IEEE Journal on Selected
+Areas in Communications 4(6), 1986 (``heffes1986``: fit to counts).
 """
 
 from __future__ import annotations

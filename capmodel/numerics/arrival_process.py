@@ -182,6 +182,49 @@ class MAP:
         """Index of dispersion for counts in ever longer windows [-]."""
         return map_dispersion_limit(self.silent, self.arriving)
 
+    def sample(self, count: int, random: np.random.Generator) -> Array:
+        """Times of successive arrivals.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        random : Generator
+            Where chance comes from.
+
+        Returns
+        -------
+        ndarray, shape (count,)
+            Rising, from a start in the long run's mix of phases [s].
+
+        Examples
+        --------
+        >>> MAP.mmpp([9.0, 1.0], [1.0, 3.0]).sample(3, np.random.default_rng(0)).shape
+        (3,)
+        """
+        rates = np.concatenate([self.silent, self.arriving], axis=1)
+        leaving = rates.sum(axis=1)
+        bounds = np.cumsum(rates, axis=1) / leaving[:, None]
+        bounds[:, -1] = 1.0
+        phase = int(random.choice(self.order, p=self.shares))
+        times, now = np.empty(count), 0.0
+        found = 0
+        while found < count:
+            # a block of moves at a time: chance is cheaper by the array
+            waits, lucks = random.standard_exponential(1024), random.random(1024)
+            for wait, luck in zip(waits.tolist(), lucks.tolist(), strict=True):
+                now += wait / leaving[phase]
+                move = int(np.searchsorted(bounds[phase], luck, side="right"))
+                if move < self.order:
+                    phase = move
+                    continue
+                phase = move - self.order
+                times[found] = now
+                found += 1
+                if found == count:
+                    break
+        return times
+
     def scaled(self, pace: float) -> MAP:
         """The same process passed through `pace` times as fast."""
         return MAP(self.silent * pace, self.arriving * pace)  # type: ignore[arg-type]

@@ -11,9 +11,9 @@ lopsided the two phases are. With :math:`C` the variance of the rate and :math:`
 
 with :math:`\mu_3` the third central moment of the count in a window of length t.
 
-Source: H. Heffes, D. M. Lucantoni, IEEE Journal on Selected Areas in Communications 4(6), 1986,
-section III (rate, dispersion at two windows, third moment at a third);
-R. Gusella, IEEE Journal on Selected Areas in Communications 9(2), 1991, section V.
+Source: H. Heffes, D. M. Lucantoni, IEEE Journal on Selected Areas in Communications 4(6), 1986
+(``heffes1986``: rate, dispersion and third moment of counts determine the process);
+R. Gusella, IEEE Journal on Selected Areas in Communications 9(2), 1991 (``gusella1991``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def mmpp2_of_counts(
     """
     least = least_skewness(rate, limit, relaxation)
     chosen = max(least, 0.0) if skewness is None else skewness
-    if not (least * (1.0 - 1e-12) - 1e-12 <= chosen < math.inf):
+    if not least - 1e-12 * (1.0 + abs(least)) <= chosen < math.inf:
         raise ValueError(
             f"skewness must be at least {least:.6g} for rate {rate:g}, limit {limit:g} and "
             f"relaxation {relaxation:g}, got {skewness!r}"
@@ -74,9 +74,7 @@ def mmpp2_of_counts(
     above = 0.5 * (chosen + root) if chosen >= 0.0 else 2.0 / (root - chosen)
     low = max(rate - deviation / above, 0.0)
     busy = 1.0 / (1.0 + above * above)  # share of time at the high rate
-    return MAP.mmpp(
-        [rate + deviation * above, low], [relaxation * (1.0 - busy), relaxation * busy]
-    )
+    return MAP.mmpp([rate + deviation * above, low], [relaxation * (1.0 - busy), relaxation * busy])
 
 
 def least_skewness(rate: float, limit: float, relaxation: float) -> float:
@@ -175,9 +173,7 @@ def settled(x: Array) -> Array:
         return np.where(x < 1e-4, small, 1.0 + np.expm1(-x) / x)
 
 
-def skewness_of(
-    rate: float, limit: float, relaxation: float, window: float, third: float
-) -> float:
+def skewness_of(rate: float, limit: float, relaxation: float, window: float, third: float) -> float:
     """Skewness of the rate [-] that gives the counts in a window their third central moment.
 
     Parameters
@@ -228,7 +224,7 @@ def third_moment(
     x, mean = relaxation * window, rate * window
     variance = 0.5 * rate * relaxation * (limit - 1.0)
     excess = (limit - 1.0) * float(settled(np.array(x)))
-    return (
+    return float(
         mean
         + 3.0 * excess * mean
         + 6.0 * skewness * variance**1.5 * window**3 * _triple(x)

@@ -18,9 +18,10 @@ arrivals is made, in units of its mean, the region that can be reached is
   :math:`1 - x_1 - x_2 \le \gamma \le (\sqrt{x_1 x_2} - \sqrt{(1 - x_1)(1 - x_2)})^2`;
 * where :math:`c^2 = 1`: no correlation.
 
-Source: L. Bodrog, A. Heindl, G. Horvath, M. Telek, European Journal of Operational Research 190,
-2008, sections 3 and 4 (canonical forms, bounds); the modulated Poisson process of given statistics
-of intervals follows from trace and determinant of the same matrices.
+Source: L. Bodrog, A. Heindl, G. Horvath, M. Telek, European Journal of Operational Research 190(2),
+2008 (``bodrog2008``: the two canonical forms, and that they hold every process of two phases); the
+bounds above follow from them, the modulated Poisson process from trace and determinant of
+:math:`(-D_0)^{-1}`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import math
 import numpy as np
 
 from capmodel.numerics.arrival_process import MAP
+from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import MAX_ORDER, PhaseType
 
 _EDGE = 1e-12  # rounding that is granted at the edge of a region
@@ -285,11 +287,11 @@ def _renewal(law: PhaseType) -> MAP:
     return _used(law.rates, np.outer(law.exits, law.start))
 
 
-def _used(silent: np.ndarray, arriving: np.ndarray) -> MAP:
+def _used(silent: Array, arriving: Array) -> MAP:
     """Without phases that nothing leads to."""
     entered = (silent.sum(axis=0) + arriving.sum(axis=0)) > 0.0
     keep = np.ix_(entered, entered)
-    return MAP(silent[keep], arriving[keep])
+    return MAP(silent[keep], arriving[keep])  # type: ignore[arg-type]
 
 
 def _exponentials(scv: float, third_moment: float | None) -> tuple[float, float]:

@@ -4,8 +4,8 @@ Diagonals of the rates without an arrival are ignored. With :math:`\pi` the shar
 phases, :math:`\lambda = \pi D_1 1`, and :math:`\varphi = \pi D_1 / \lambda` the phase just after
 an arrival.
 
-Source: M. F. Neuts, Journal of Applied Probability 16, 1979; W. Fischer, K. Meier-Hellstern,
-Performance Evaluation 18, 1993, section 2 (intervals) and 3 (counts).
+Source: M. F. Neuts, Journal of Applied Probability 16(4), 1979 (``neuts1979``);
+W. Fischer, K. Meier-Hellstern, Performance Evaluation 18(2), 1993 (``fischer1993``).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def map_autocorrelation(silent: Array, arriving: Array, lags: npt.ArrayLike) -> 
     def at(lag: int) -> float:
         if lag == 0:
             return 1.0
-        return float(behind @ np.linalg.matrix_power(fading, lag) @ ahead) / variance
+        return float(behind @ np.linalg.matrix_power(fading, lag) @ ahead / variance)
 
     known = {lag: at(int(lag)) for lag in set(asked.ravel().tolist())}
     return np.array([known[lag] for lag in asked.ravel().tolist()]).reshape(asked.shape)

@@ -67,7 +67,7 @@ def begin(rng: np.random.Generator, source: Source, clock: Floats) -> None:
 
 
 @compiled
-def refill(
+def refill(  # noqa: PLR0912 - one branch per kind of arrivals
     rng: np.random.Generator, source: Source, clock: Floats, trace: Floats, out: Floats
 ) -> None:
     """Fill `out` with the next arrival times [s]; infinite where a trace has ended.

@@ -47,7 +47,7 @@ def accepts(path: CapturePath) -> str | None:
 def doubts(path: CapturePath) -> str | None:
     """Why another solver should be preferred where one accepts the path."""
     if path.arrivals.phases is not None:
-        return "bursts: ring and buffer are taken to carry nothing over from one phase to the next"
+        return "bursts: ring and buffer are taken to smooth them, not to fill and drain with them"
     if gradual(path):
         return "signals that depend on the time asleep are averaged"
     if path.cores.pinning == "auto" or np.ndim(path.arrivals.rate) > 0:

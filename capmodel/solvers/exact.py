@@ -1,8 +1,9 @@
 """Tier 2: the whole path as one Markov chain, solved without subtraction.
 
 Arrivals are Poisson (or Poisson within random bursts, or any Markovian process), services are
-phase-type of the given mean and variability, waits are exponential. Nothing else is approximated: ring, kernel, buffer and
-consumer stay coupled, and a loss of 1e-200 has as many correct digits as one of 0.1.
+phase-type of the given mean and variability, waits are exponential. Nothing else is approximated:
+ring, kernel, buffer and consumer stay coupled, and a loss of 1e-200 has as many correct digits as
+one of 0.1.
 """
 
 from __future__ import annotations
