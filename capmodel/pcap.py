@@ -1,7 +1,7 @@
 """Recorded packets: when they came and how large they were, from pcap and pcapng files.
 
-Decoding is Scapy's (``pip install "capmodel[pcap]"``). What is checked here is that a file is whole:
-a reader for people stops quietly where a file is cut off, statistics must not.
+Decoding is Scapy's (``pip install "capmodel[pcap]"``). What is checked here is that a file is
+whole: a reader for people stops quietly where a file is cut off, statistics must not.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def _packets(path: Path, partial: bool) -> tuple[array[int], array[int], int, li
             try:
                 about = _next(reader, stream, start)
                 if about is None:
-                    return stamps, lengths, max(link, 1), notes
+                    return stamps, lengths, max(link, 0), notes
                 kind = getattr(about, "linktype", reader.linktype)
                 if link not in (kind, -1):
                     raise _DamageError(f"is of link type {kind}, those before it of {link}")
@@ -241,7 +241,7 @@ def _packets(path: Path, partial: bool) -> tuple[array[int], array[int], int, li
                 if not partial:
                     raise damaged_file(path, place, str(damage)) from None
                 notes.append(f"the file is damaged: {place} {damage}; what comes before was read")
-                return stamps, lengths, max(link, 1), notes
+                return stamps, lengths, max(link, 0), notes
             stamps.append(stamp)
             lengths.append(about.wirelen)
             link = kind
@@ -267,6 +267,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, _Watched, Callable[[Any], int]]]:
             self.block_start = stream.offset
             self.linktype = -1
             return super()._read_block(*args, **kwargs)
+
+        def _read_block_shb(self) -> None:
+            self.interfaces = []  # a section names its own; Scapy would go on with the last one's
+            super()._read_block_shb()
 
         def _check_interface_id(self, number: int) -> bool:
             if number >= len(self.interfaces):

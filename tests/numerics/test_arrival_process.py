@@ -140,7 +140,9 @@ def test_counts_and_intervals_disperse_alike_in_the_long_run(process: MAP) -> No
 def test_units_of_time_do_not_matter(process: MAP) -> None:
     faster = process.scaled(2.0**10)
     np.testing.assert_allclose(faster.moments() * 2.0 ** (10 * np.arange(1, 4)), process.moments())
-    np.testing.assert_array_equal(faster.autocorrelation([0, 1, 7]), process.autocorrelation([0, 1, 7]))
+    np.testing.assert_array_equal(
+        faster.autocorrelation([0, 1, 7]), process.autocorrelation([0, 1, 7])
+    )
     assert process.at_rate(3.0).rate == pytest.approx(3.0, rel=1e-12)
     assert process.at_rate(3.0).scv == pytest.approx(process.scv, rel=1e-9, abs=1e-9)
     assert process.peak_rate * (1 + 1e-12) >= process.rate

@@ -1,4 +1,4 @@
-"""Fits: what is asked for is got; what can be had is granted; what cannot is refused with bounds."""
+"""Fits: what is asked for is got, what can be had is granted, what cannot is refused."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def test_the_canonical_form_of_the_literature() -> None:
     """BuTools' documentation of MAP2FromMoments (after Bodrog et al. 2008), five digits each."""
     moments, correlation = (0.04918, 0.0052609, 0.00091819), 0.022416
     scv = moments[1] / moments[0] ** 2 - 1.0
-    fitted = fit_map2(
-        scv, correlation, mean=moments[0], third_moment=moments[2] / moments[0] ** 3
-    )
+    fitted = fit_map2(scv, correlation, mean=moments[0], third_moment=moments[2] / moments[0] ** 3)
     # two rounded digits cancel in these moments: compare what they say of the process of which
     # the documentation says that they are
     origin = MAP([[0, 1.0], [1.0, 0]], [[6.0, 7.0], [3.0, 21.0]])  # type: ignore[arg-type]
@@ -125,9 +123,7 @@ def test_two_phases_reach_their_whole_region(scv: float, part: float) -> None:
     has(fit_map2(scv, correlation), scv, correlation)
 
 
-@given(
-    st.floats(0.125, 1e3), st.floats(0.0, 1.0), st.floats(0.001, 0.9999), st.floats(1e-6, 1e6)
-)
+@given(st.floats(0.125, 1e3), st.floats(0.0, 1.0), st.floats(0.001, 0.9999), st.floats(1e-6, 1e6))
 def test_correlation_and_decay_by_themselves(
     scv: float, part: float, decay: float, mean: float
 ) -> None:

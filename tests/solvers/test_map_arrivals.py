@@ -69,9 +69,7 @@ class Modulated(TwoCores):
     ("name", "ring", "capacity", "rtol"),
     [("bursts", 1, 2, 1e-12), ("three", 2, 1, 1e-12), *((name, 3, 4, 1e-8) for name in PROCESSES)],
 )
-def test_the_exact_chain_state_by_state(
-    name: str, ring: int, capacity: int, rtol: float
-) -> None:
+def test_the_exact_chain_state_by_state(name: str, ring: int, capacity: int, rtol: float) -> None:
     """The smallest in fractions, larger ones by sparse elimination in floats."""
     process = PROCESSES[name]
     system = Modulated(
@@ -132,8 +130,9 @@ def test_one_phase_is_poisson() -> None:
 def test_decomposition_of_bursts(name: str, rate: float, work: float) -> None:
     path = split(PROCESSES[name], rate=rate, consumer_cost=work, ring=20, capacity=40)
     one, other = decomposition.solve(path), exact.solve(path)
-    assert float(one.carried_rate) == pytest.approx(float(other.carried_rate), rel=0.01)
-    assert float(one.wakeup_rate) == pytest.approx(float(other.wakeup_rate), rel=0.03)
+    assert float(one.carried_rate) == pytest.approx(float(other.carried_rate), rel=0.02)
+    assert "MAP" in one.accuracy
+    assert float(one.wakeup_rate) == pytest.approx(float(other.wakeup_rate), abs=2e-3)
 
 
 @pytest.mark.slow
@@ -218,12 +217,12 @@ def test_what_a_path_holds() -> None:
     assert path.arrivals.peak_rate == pytest.approx(2.0 * process.peak_rate / process.rate)
     assert path.with_rate(3.0).arrivals.rate == 3.0
     assert parts(path)["arrivals"]["phases"] is process
-    for bad in (Arrivals, ):
+    for bad in (Arrivals,):
         with pytest.raises(ValueError, match="phases must be a MAP exactly when the process"):
             bad(1.0, "map")
         with pytest.raises(ValueError, match="phases must be a MAP exactly when the process"):
             bad(1.0, "poisson", 1.0, phases=process)
-    with pytest.raises(ValueError, match="arrivals must be one of .* 'a MAP'"):
+    with pytest.raises(ValueError, match=r"arrivals must be one of .* 'a MAP'"):
         split("gamma")  # type: ignore[arg-type]
 
 
