@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import sys
@@ -15,6 +16,7 @@ from capmodel.cli_options import GROUPS, series
 from capmodel.cli_output import as_json, progress_bar
 from capmodel.sweeping import ARGUMENTS
 from capmodel.tables import text_table
+from tests.pcap_files import pcap, pcapng, write
 
 LIGHT = ["predict", "--rate", "0.2Mpps"]
 
@@ -308,6 +310,9 @@ def test_the_examples_of_the_help_run(capsys, tmp_path, monkeypatch, line):
     if any(word in line for word in ("calibrate", "validate", "my.toml", "doctor")):
         pytest.skip("needs a long time, a file of the user's own, or a capture that is running")
     monkeypatch.chdir(tmp_path)
+    packets = [(i * 1000, 60, 0) for i in range(200)]
+    write(tmp_path, pcap(packets), "edge.pcap")
+    write(tmp_path, gzip.compress(pcapng(packets)), "edge.pcapng.gz")
     assert main(line.split()[1:]) in (0, 1)
     assert "error" not in capsys.readouterr().err
 

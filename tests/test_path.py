@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from capmodel.numerics.arrival_process import MAP
 from capmodel.path import (
     ARRIVAL_PROCESSES,
     BUFFER_KINDS,
@@ -93,7 +94,8 @@ def test_every_number_of_every_part_is_checked() -> None:
         (part.__name__, name) for table in (POSITIVE, NOT_NEGATIVE) for part, _, names in table
         for name in names
     }  # fmt: skip
-    words = {"process", "random_bursts", "mode", "driver", "kind", "policy", "pinning"}
+    words = {"process", "random_bursts", "mode", "driver", "kind", "policy", "pinning",
+             "phases"}  # fmt: skip
     for part in (Arrivals, Driver, Kernel, Buffer, Consumer, Wakeup, Cores):
         for field in fields(part):
             assert field.name in words or (part.__name__, field.name) in checked, field.name
@@ -124,7 +126,8 @@ def test_unknown_names_are_listed(build: Any, text: str) -> None:
 
 def test_every_name_is_accepted() -> None:
     for name in ARRIVAL_PROCESSES:
-        Arrivals(1.0, name, on=1.0, off=1.0)
+        phases = MAP.mmpp([2.0, 1.0], [1.0, 1.0]) if name == "map" else None
+        Arrivals(1.0, name, on=1.0, off=1.0, phases=phases)
     for name in DRIVER_MODES:
         Driver(name)
     for name in BUFFER_KINDS:

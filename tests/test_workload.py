@@ -89,7 +89,7 @@ def test_bursts_as_text_and_as_object(text: str) -> None:
 def test_damaged_arrivals(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Workload.from_user(1e5, arrivals=text)
-    with pytest.raises(TypeError, match="arrivals must be a name or Bursts"):
+    with pytest.raises(TypeError, match="arrivals must be a name, Bursts or a MAP"):
         Workload.from_user(1e5, arrivals=3)  # type: ignore[arg-type]
 
 

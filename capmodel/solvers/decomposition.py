@@ -100,7 +100,9 @@ class _Stages:
         rate, p = float(path.arrivals.rate), self.kernel.time.order
         self.k = k = ARRIVAL_PHASES[path.arrivals.process]
         self.states = n = k + p  # of the kernel: idle by phase of the arrivals, busy by its own
-        self.ring: RingStage | ModulatedRing = RingStage(rate, int(kernel.ring), self.kernel, self.signal, k)
+        self.ring: RingStage | ModulatedRing = RingStage(
+            rate, int(kernel.ring), self.kernel, self.signal, k
+        )
         full = self.kernel.at_pace(self.full_pace)
         self.moves, self.full_moves = np.zeros((n, n)), np.zeros((n, n))
         passing, arriving = erlang_arrivals(rate, k)
