@@ -45,6 +45,12 @@ LINKS: Mapping[int, tuple[str, int]] = {
     276: ("Linux cooked v2", 14 - 20 + FCS),
 }
 _LATEST = 7_258_118_400_000_000_000  # [ns] since 1970
+_GZIP, _PCAPNG = b"\x1f\x8b", b"\n\r\r\n"
+_PCAP = tuple(
+    magic.to_bytes(4, order)  # of microseconds and of nanoseconds
+    for magic in (0xA1B2C3D4, 0xA1B23C4D)
+    for order in ("little", "big")
+)
 # of the link type field of a pcap header: whether the checksum's length is known, and that length
 _HAS_FCS, _FCS_SHIFT = 1 << 26, 28
 
@@ -173,6 +179,28 @@ def read_trace(
     )  # fmt: skip
 
 
+def is_capture(path: str | PathLike[str]) -> bool:
+    """Whether a file begins as a pcap or pcapng file does, or as a compressed one.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        start = file.read(4)
+    return start[:2] == _GZIP or start in (_PCAPNG, *_PCAP)
+
+
 def interarrival_times(path: str | PathLike[str]) -> Floats:
     """Times between the packets of a file [s].
 
@@ -280,11 +308,11 @@ def _opened(path: Path) -> Iterator[tuple[Any, _Watched, Callable[[Any], int]]]:
     log = logging.getLogger("scapy.runtime")
     was, log.disabled = log.disabled, True  # what it would print is found out here
     file = path.open("rb")
-    packed = file.peek(2)[:2] == b"\x1f\x8b"
+    packed = file.peek(2)[:2] == _GZIP
     stream = _Watched(gzip.GzipFile(fileobj=file) if packed else file)
     try:
         magic = stream.read(4)
-        make: Any = Blocks if magic == b"\n\r\r\n" else RawPcapReader
+        make: Any = Blocks if magic == _PCAPNG else RawPcapReader
         reader = make.__new__(make)
         try:
             reader.__init__(str(path), stream, magic)
@@ -339,4 +367,4 @@ def _stamp_of_block(about: Any) -> int:
     return int(((about.tshigh << 32) + about.tslow) * 1_000_000_000 // about.tsresol)
 
 
-__all__ = ["Trace", "interarrival_times", "read_trace"]
+__all__ = ["Trace", "interarrival_times", "is_capture", "read_trace"]

@@ -45,6 +45,7 @@ __all__ = [
     "Trace",
     "TrafficSummary",
     "interarrival_times",
+    "mmpp_text",
     "read_trace",
     "summarise",
 ]
@@ -366,6 +367,37 @@ def _phases(process: MAP) -> tuple[tuple[float, float], tuple[float, float]]:
     rates, leaving = process.phase_rates.tolist(), process.silent.sum(axis=1).tolist()
     order = sorted(range(2), key=lambda i: -rates[i])
     return (rates[order[0]], rates[order[1]]), (leaving[order[0]], leaving[order[1]])
+
+
+def mmpp_text(process: MAP) -> str:
+    """A modulated Poisson process of two phases to the last digit, as ``arrivals`` is written.
+
+    Parameters
+    ----------
+    process : MAP
+        Two phases, which arrivals do not change.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it is another process, for which there are no such words.
+
+    Examples
+    --------
+    >>> mmpp_text(MAP.mmpp([1e6, 0.0], [250.0, 50.0]))
+    'mmpp(high=1000000.0,low=0,on=0.004,off=0.02)'
+    """
+    arriving = process.arriving
+    if process.order != 2 or arriving[0, 1] > 0.0 or arriving[1, 0] > 0.0:
+        raise ValueError(
+            f"arrivals must be a modulated Poisson process of two phases here, got {process!r}"
+        )
+    (high, low), (leave_high, leave_low) = _phases(process)
+    return f"mmpp(high={high!r},low={low or 0!r},on={1 / leave_high!r},off={1 / leave_low!r})"
 
 
 def _text(summary: TrafficSummary) -> str:

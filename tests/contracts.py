@@ -17,6 +17,7 @@ import pytest
 from hypothesis import strategies as st
 
 import capmodel.solvers
+from capmodel.numerics.arrival_process import MAP
 from capmodel.path import CapturePath
 from capmodel.results import REGIMES, Solution
 from capmodel.solvers import SOLVERS, Solver, select
@@ -68,7 +69,9 @@ def scaled(part: Any, factor: float) -> Any:
     changed: dict[str, Any] = {}
     for field in fields(part):
         value = getattr(part, field.name)
-        if is_dataclass(value):
+        if isinstance(value, MAP):
+            changed[field.name] = value.scaled(1.0 / factor)
+        elif is_dataclass(value):
             changed[field.name] = scaled(value, factor)
         elif isinstance(value, tuple):
             changed[field.name] = tuple(scaled(item, factor) for item in value)

@@ -29,8 +29,8 @@ _GROUPS: Mapping[str, tuple[Option, ...]] = {
     "traffic": (
         Option("rate", "RATE", "packets per second: 3e5, 300kpps; or a wire rate: 1Gbit/s"),
         Option("size", "BYTES", "frame size, 64 to 9216; imix; or shares: 64=0.6+1518=0.4", "64"),
-        Option("arrivals", "PROCESS", "cbr, poisson, bursts(on=10ms,off=90ms) or trace(FILE)",
-               "cbr"),
+        Option("arrivals", "PROCESS", "cbr, poisson, bursts(on=10ms,off=90ms), mmpp(...) or "
+               "trace(FILE), FILE a pcap or times in text", "cbr"),
         Option("duration", "TIME", "length of the run, at most 60s (default: 500ms)"),
         Option("packets", "N", "length of the run in packets instead"),
         Option("batch", "N", "packets handed to the kernel per call", "1"),

@@ -11,12 +11,14 @@ from typing import Any
 
 from capmodel.errors import unknown_choice
 from capmodel.lab.receivers import RECEIVERS, Receiver
+from capmodel.numerics.arrival_process import MAP
 from capmodel.quantities import (
     BufferSize,
     parse_buffer,
     parse_duration,
     parse_slots,
 )
+from capmodel.traffic import mmpp_text
 from capmodel.workload import Bursts, Workload
 
 MOST_SECONDS = 60.0
@@ -36,8 +38,8 @@ class Trace:
     Parameters
     ----------
     path : str or Path
-        A file that :func:`capmodel.lab.trace.read_trace` reads: a time [s] in every line, and
-        after a comma a frame size [B] if the sizes are to be replayed too.
+        A file that :func:`capmodel.lab.trace.read_trace` reads: pcap, pcapng, or text with a time
+        [s] in every line, and after a comma a frame size [B] if the sizes are to be replayed too.
 
     Raises
     ------
@@ -99,8 +101,9 @@ class LabPoint:
         Calls of sched_yield() before poll(), for ``wait="yield"``.
     consumers : int
         Processes that each receive every packet.
-    arrivals : str, Bursts or Trace
-        ``"cbr"``, ``"poisson"``, ``"bursts(on=10ms,off=90ms)"`` or ``"trace(FILE)"``.
+    arrivals : str, Bursts, MAP or Trace
+        ``"cbr"``, ``"poisson"``, ``"bursts(on=10ms,off=90ms)"``, a modulated Poisson process of two
+        phases (or ``"mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)"``), or ``"trace(FILE)"``.
     duration : float or str, optional
         Length of the run [s], at most 60; default: half a second, or the whole trace.
     packets : int, optional
@@ -172,6 +175,8 @@ class LabPoint:
         }
         for name, value in normal.items():
             object.__setattr__(self, name, value)
+        if isinstance(self.arrivals, MAP):
+            mmpp_text(self.arrivals)  # a point must be one that can be written down
         _check_work(self)
         _check_app(self)
         _whole(self.seed, "seed", 0, 2**63 - 1)
@@ -213,6 +218,8 @@ class LabPoint:
             values["arrivals"] = bursts_text(self.arrivals)
         elif isinstance(self.arrivals, Trace):
             values["arrivals"] = str(self.arrivals)
+        elif isinstance(self.arrivals, MAP):
+            values["arrivals"] = mmpp_text(self.arrivals)
         return values
 
     @classmethod

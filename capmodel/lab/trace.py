@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from capmodel.errors import damaged_file
 from capmodel.lab.point import MOST_PACKETS, MOST_SECONDS
+from capmodel.pcap import is_capture
+from capmodel.pcap import read_trace as captured
 from capmodel.quantities import LARGEST_FRAME, LARGEST_JUMBO, SMALLEST_FRAME
 
 
@@ -21,8 +23,9 @@ def read_trace(
     Parameters
     ----------
     path : Path
-        Text with a time [s] in every line, which must not fall, and after a comma, in all lines or
-        in none, a frame size [B], checksum included. Lines that begin with ``#`` are skipped.
+        A pcap or pcapng file (see :func:`capmodel.read_trace`); or text with a time [s] in every
+        line, which must not fall, and after a comma, in all lines or in none, a frame size [B],
+        checksum included. Lines that begin with ``#`` are skipped.
     rate : float, optional
         Mean rate [1/s] to which the times are stretched or squeezed; default: as recorded.
     jumbo : bool
@@ -41,6 +44,8 @@ def read_trace(
         If there is no such file.
     ValueError
         If it is damaged or longer than the lab's longest run.
+    ImportError
+        If it is a pcap file and Scapy is not installed.
 
     Examples
     --------
@@ -53,13 +58,7 @@ def read_trace(
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no trace {path}")
-    try:
-        with path.open(encoding="utf-8") as file:
-            lines = (line for line in file if line.strip() and not line.startswith("#"))
-            some = itertools.islice(lines, MOST_PACKETS + 1)
-            table = np.loadtxt(some, delimiter=",", ndmin=2)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise damaged_file(path, "trace", " ".join(str(error).split())) from None
+    table = _captured(path) if is_capture(path) else _written(path)
     if table.shape[0] < 2 or table.shape[1] not in (1, 2) or not np.all(np.isfinite(table)):
         raise damaged_file(path, "trace", "needs two lines or more of a time, or a time and a size")
     if table.shape[0] > MOST_PACKETS:
@@ -81,3 +80,20 @@ def read_trace(
     if np.any((sizes < SMALLEST_FRAME) | (sizes > most) | (sizes != np.floor(sizes))):
         raise damaged_file(path, "trace", f"sizes must be whole bytes from 64 to {most:.0f}")
     return times, sizes
+
+
+def _captured(path: Path) -> npt.NDArray[np.float64]:
+    """Times and sizes of a pcap or pcapng file."""
+    packets = captured(path)
+    return np.column_stack([packets.times, packets.sizes])
+
+
+def _written(path: Path) -> npt.NDArray[np.float64]:
+    """Times, and sizes if there are any, of a text file."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            lines = (line for line in file if line.strip() and not line.startswith("#"))
+            some = itertools.islice(lines, MOST_PACKETS + 1)
+            return np.loadtxt(some, delimiter=",", ndmin=2)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise damaged_file(path, "trace", " ".join(str(error).split())) from None

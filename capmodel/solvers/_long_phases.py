@@ -61,7 +61,7 @@ def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) ->
     offered = np.asarray(path.arrivals.rate, dtype=np.float64)
     drops = mean([dict(one.drops) for one in each])
     carried = np.maximum(offered - sum(drops.values()), 0.0)
-    held = mean([np.asarray(one.sojourn_time) * one.carried_rate for one in each])
+    held = mean([_time_in_system(one) for one in each])
     with np.errstate(divide="ignore", invalid="ignore"):
         sojourn = np.where(carried > 0.0, held / carried, np.inf)
     return replace(
@@ -82,6 +82,12 @@ def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) ->
         captured_std=mixed("captured_std"),
         notes=tuple(dict.fromkeys(note for one in each for note in one.notes)),
     )
+
+
+def _time_in_system(one: Solution) -> Array:
+    """Packets that are being carried through [-]; none where none are."""
+    carried, stay = np.broadcast_arrays(one.carried_rate, one.sojourn_time)
+    return np.asarray(np.multiply(carried, stay, out=np.zeros(carried.shape), where=carried > 0.0))
 
 
 def _smoothing(path: CapturePath, shape: MAP) -> Array:

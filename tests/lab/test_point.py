@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 
 from capmodel import Bursts
 from capmodel.lab import RECEIVERS, LabPoint, Trace
 from capmodel.lab.point import MOST_PACKETS, MOST_SECONDS
+from capmodel.numerics.arrival_process import MAP
+from capmodel.numerics.map_fit import fit_map
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,15 @@ def test_slots_follow_from_bytes_as_the_kernel_counts_them():
     assert point.receiver.slot(64) == 128
     assert point.slots == 2**21 // 128
     assert point.receiver.slot(1518) == 1584
+
+
+def test_modulated_arrivals_are_written_down_exactly():
+    text = "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)"
+    point = LabPoint("150kpps", arrivals=text)
+    assert isinstance(point.arrivals, MAP)
+    again = LabPoint.from_dict(json.loads(json.dumps(point.to_dict())))
+    np.testing.assert_allclose(again.arrivals.arriving, point.arrivals.arriving, rtol=1e-15)
+    np.testing.assert_allclose(again.arrivals.silent, point.arrivals.silent, rtol=1e-15)
+    assert again.to_dict() == point.to_dict()
+    with pytest.raises(ValueError, match="modulated Poisson process of two phases here"):
+        LabPoint("150kpps", arrivals=fit_map(2.0, 0.1, 0.9))

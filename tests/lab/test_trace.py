@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 
 from capmodel.lab.trace import read_trace
+from tests.pcap_files import pcap, pcapng, write
 
 
 def written(tmp_path, text):
@@ -42,3 +45,15 @@ def test_damaged_traces_are_refused(tmp_path, text, words):
 def test_there_may_be_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="no trace"):
         read_trace(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("pack", [pcap, pcapng, lambda rows: gzip.compress(pcap(rows))])
+def test_captures_are_replayed_with_their_sizes(tmp_path, pack):
+    pytest.importorskip("scapy")
+    rows = [(0, 60, 60), (500_000, 1514, 9), (2_000_000, 590, 0)]
+    path = write(tmp_path, pack(rows))
+    times, sizes = read_trace(path)
+    np.testing.assert_allclose(times, [0.0, 5e-4, 2e-3], rtol=1e-12)
+    assert sizes.tolist() == [64.0, 1518.0, 594.0]
+    with pytest.raises(ValueError, match=r"cut\.pcap, packet 3"):
+        read_trace(write(tmp_path, pcap([(0, 60, 9), (5, 60, 9), (9, 60, 9)])[:-3], "cut.pcap"))
