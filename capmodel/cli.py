@@ -19,7 +19,7 @@ from capmodel import cli_output as out
 from capmodel.api import DEFAULT_MACHINE, predict
 from capmodel.backend import load_backend
 from capmodel.claims import evaluate_claims
-from capmodel.cli_options import add_path_options, arguments, series_arguments
+from capmodel.cli_options import add_path_options, arguments, burst_of, series_arguments
 from capmodel.data_files import data_folder
 from capmodel.errors import damaged_file, unknown_choice
 from capmodel.machine import load_machine
@@ -52,11 +52,18 @@ def _predicted(options: argparse.Namespace) -> Prediction:
 
 def _predict(options: argparse.Namespace) -> int:
     prediction = _predicted(options)
+    asked = [{"stall": options.stall}] if options.stall is not None else []
+    asked += [{"burst": burst_of(options.burst)}] if options.burst is not None else []
+    answers = [prediction.survives(**question) for question in asked]
     if options.json:
-        extra = {"explanation": prediction.explain()} if options.reasons else {}
+        extra: dict[str, Any] = {"explanation": prediction.explain()} if options.reasons else {}
+        if answers:
+            extra["survival"] = [answer.to_dict() for answer in answers]
         print(out.as_json({**prediction.to_dict(), **extra}))
         return 0
     print(out.prediction_text(prediction))
+    for answer in answers:
+        print(f"\n{answer}")
     if options.reasons:
         print(f"\n{out.paragraphs(prediction.explain())}")
     if options.references:
@@ -205,6 +212,9 @@ def _print_rows(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     add_path_options(parser)
+    parser.add_argument("--stall", metavar="TIME", help="would it survive a consumer that stands "
+                        "still for so long: 5ms")  # fmt: skip
+    parser.add_argument("--burst", metavar="RATE:TIME", help="would it survive a burst: 2Mpps:10ms")
     parser.add_argument("--reasons", action="store_true", help="say why, and what would help")
     parser.add_argument("--references", action="store_true", help="list the sources of the numbers")
 
@@ -295,6 +305,7 @@ COMMANDS: dict[str, _Command] = {
         "capmodel predict --rate 1.27Mpps --backend pf_packet --reasons",
         "capmodel predict --rate 1Gbit/s --size imix --machine my.toml --json",
         "capmodel predict --rate 8e5 --buffer 20MiB --work 600ns --pinning same",
+        "capmodel predict --rate 500kpps --stall 20ms --burst 2Mpps:5ms",
     )),
     "explain": _Command("say why a set-up loses packets", add_path_options, _explain, (
         "capmodel explain --rate 1.27Mpps --application packzip:3",

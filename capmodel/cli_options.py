@@ -284,3 +284,31 @@ def _range(name: str, text: str) -> list[Any]:
     between = np.geomspace if logarithmic else np.linspace
     # counts are rounded, so several may fall together
     return list(dict.fromkeys(write(float(value)) for value in between(first, last, count)))
+
+
+def burst_of(text: str) -> tuple[str, str]:
+    """Rate and length of a burst.
+
+    Parameters
+    ----------
+    text : str
+        Both, with a colon between them.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        If there is no such pair.
+
+    Examples
+    --------
+    >>> burst_of("2Mpps:10ms")
+    ('2Mpps', '10ms')
+    """
+    rate, colon, length = text.partition(":")
+    if not (rate.strip() and colon and length.strip()):
+        raise ValueError(f"burst must be a rate and a length such as 2Mpps:10ms, not {text!r}")
+    return rate.strip(), length.strip()

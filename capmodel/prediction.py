@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,9 +22,13 @@ from capmodel.references import reference
 from capmodel.results import REGIMES, Solution
 from capmodel.workload import Workload
 
+if TYPE_CHECKING:
+    from capmodel.stalls import Survival
+
 INTERVAL_LEVEL = 0.9
 SAMPLE_SOLVER = "closed_form"  # the one that takes a whole sample at once
 _SHARES = ("captured", "loss")
+QUANTILES = (0.5, 0.99, 0.999)  # of the sojourn time, as printed
 INTERVAL_QUANTITIES = (
     "captured", "loss", "carried_rate", "wakeup_rate", "poll_rate", "sojourn_time",
     "buffer_occupancy",
@@ -131,6 +135,56 @@ class Prediction:
     def sojourn_time(self) -> float:
         """Mean time from the ring until the application is done with a packet [s]."""
         return float(self.solution.sojourn_time)
+
+    def sojourn_quantile(self, p: float) -> float:
+        """Time [s] within which a share p of the captured packets is done.
+
+        Parameters
+        ----------
+        p : float
+            Between 0 and 1, both excluded [-].
+
+        Returns
+        -------
+        float
+            [s]
+
+        Raises
+        ------
+        ValueError
+            If the solver has means only; the message names one that has quantiles.
+        """
+        return self.solution.sojourn_quantile(p)
+
+    def occupancy_quantile(self, p: float, stage: str = "buffer") -> float:
+        """Number of packets [-] that a stage does not exceed for a share p of the time.
+
+        Parameters
+        ----------
+        p : float
+            Between 0 and 1, both excluded [-].
+        stage : {"ring", "buffer"}
+            Where.
+
+        Returns
+        -------
+        float
+            [-]
+
+        Raises
+        ------
+        ValueError
+            As :meth:`sojourn_quantile`.
+        """
+        return self.solution.occupancy_quantile(p, stage)
+
+    @cached_property
+    def sojourn_quantiles(self) -> dict[str, float]:
+        """The median and the latest 1 % and 0.1 % of the sojourn time [s]; empty if not known."""
+        try:
+            return {f"p{100 * p:g}": self.sojourn_quantile(p) for p in QUANTILES}
+        except ValueError:
+            return {}
 
     @property
     def buffer_occupancy(self) -> float:
@@ -266,6 +320,30 @@ class Prediction:
                 lines[f"{reference(constant.source).text()} [{constant.locator}] for {name}"] = None
         return list(lines)
 
+    def survives(
+        self,
+        stall: float | str | None = None,
+        burst: tuple[float | str, float | str] | None = None,
+    ) -> Survival:
+        """Whether the set-up gets over a stall of the consumer, or a burst, without loss.
+
+        Parameters
+        ----------
+        stall : float or str, optional
+            For how long the consumer stands still [s], as "5ms".
+        burst : pair, optional
+            Rate [1/s] and length [s] of a burst, as ("2Mpps", "10ms"); give one of the two.
+
+        Returns
+        -------
+        Survival
+            With the probability of no loss, the loss, the longest that is survived, and the time
+            until the backlog is gone. See :func:`capmodel.stalls.survives`.
+        """
+        from capmodel.stalls import survives
+
+        return survives(self, stall, burst)
+
     def explain(self) -> str:
         """Why, in plain sentences: what limits, who pays for wakeups, what would help.
 
@@ -289,6 +367,7 @@ class Prediction:
         return {
             "inputs": {key: _plain(value) for key, value in self.inputs.items()},
             **self.solution.as_floats(),
+            "sojourn_quantiles": dict(self.sojourn_quantiles),
             "captured_interval": {"level": INTERVAL_LEVEL, "low": low, "high": high},
             "solver": self.solver,
             "exact": self.exact,
@@ -314,6 +393,10 @@ class Prediction:
                 for core, share in self.utilisation.items()
             ),
             ("sojourn time", format_duration(self.sojourn_time)),
+            *(
+                (f"sojourn time {name}", format_duration(time))
+                for name, time in self.sojourn_quantiles.items()
+            ),
             ("limited by", self.bottleneck),
         ]  # fmt: skip
         if self.choices.pinning == "auto":

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
+from capmodel.errors import unknown_choice
 from capmodel.path import CapturePath, Number
 
 REGIMES = ("unsaturated", "kernel", "consumer", "shared core", "buffer", "card")
+STAGES = ("ring", "buffer")
+
+
+class Distributions(Protocol):
+    """What a solver knows beyond means, worked out when it is first asked for."""
+
+    def sojourn_quantile(self, p: float) -> float:
+        """Time within which a share p of the captured packets is done [s]."""
+        ...
+
+    def occupancy_quantile(self, p: float, stage: str) -> float:
+        """Least number present that is not exceeded for a share p of the time [-]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,8 @@ class Solution:
         Index into ``REGIMES``: what limits.
     captured_std : float or ndarray
         Standard deviation of the captured share from run to run [-].
+    distributions : Distributions, optional
+        Where quantiles come from; None where a solver has means only.
     notes : tuple of str
         What the solver wants the reader to know.
     """
@@ -64,6 +80,7 @@ class Solution:
     regime: Number
     captured_std: Number = 0.0
     notes: tuple[str, ...] = ()
+    distributions: Distributions | None = field(default=None, repr=False, compare=False)
 
     @property
     def loss(self) -> Number:
@@ -94,6 +111,82 @@ class Solution:
             for core, times in self.core_time.items()
         }
 
+    def sojourn_quantile(self, p: float) -> float:
+        """Time within which a share p of the captured packets is done.
+
+        Parameters
+        ----------
+        p : float
+            Between 0 and 1, both excluded [-].
+
+        Returns
+        -------
+        float
+            From the arrival at the ring to the end of processing [s].
+
+        Raises
+        ------
+        ValueError
+            If p is not a probability, or this solver has no such distribution for this path; the
+            message names one that has.
+
+        Notes
+        -----
+        Of a packet as it arrives: what a Poisson packet finds is what is there on average, a
+        packet of a burst finds the burst. The exact solver's are exact for its services; the
+        decomposition takes the times in ring and buffer as independent (median within 10 %, the
+        latest 1 % within 20 % of the exact chain, ring and buffer of 32 packets or more); the
+        simulation's are means over replications.
+
+        Examples
+        --------
+        >>> from capmodel import solve
+        >>> path = CapturePath.single(rate=0.5, capacity=1, consumer_cost=2.0)
+        >>> round(solve(path, "exact").sojourn_quantile(0.5), 9)  # one exponential service
+        1.386294361
+        """
+        return self._known("sojourn_quantile").sojourn_quantile(_probability(p))
+
+    def occupancy_quantile(self, p: float, stage: str = "buffer") -> float:
+        """Least number n of packets with P(at most n present) >= p, over time.
+
+        Parameters
+        ----------
+        p : float
+            Between 0 and 1, both excluded [-].
+        stage : {"ring", "buffer"}
+            Where; the packet in service counts.
+
+        Returns
+        -------
+        float
+            Packets [-].
+
+        Raises
+        ------
+        ValueError
+            As :meth:`sojourn_quantile`; or if the stage is unknown.
+
+        Examples
+        --------
+        >>> from capmodel import solve
+        >>> path = CapturePath.single(rate=0.5, capacity=20, consumer_cost=1.0)
+        >>> solve(path, "exact").occupancy_quantile(0.99, "ring")
+        6.0
+        """
+        if stage not in STAGES:
+            raise unknown_choice("stage", stage, STAGES)
+        known = self._known("occupancy_quantile")
+        return known.occupancy_quantile(_probability(p), stage)
+
+    def _known(self, name: str) -> Distributions:
+        if self.distributions is None:
+            raise ValueError(
+                f"{name}: the solver {self.solver!r} has means only for this path; ask one of "
+                "'exact', 'decomposition' and 'simulation' that accepts it"
+            )
+        return self.distributions
+
     def as_floats(self) -> dict[str, Any]:
         """Every number as a float or list, for JSON."""
 
@@ -112,3 +205,9 @@ class Solution:
         if np.ndim(numbers["bottleneck"]) > 0:
             numbers["bottleneck"] = numbers["bottleneck"].tolist()
         return numbers
+
+
+def _probability(p: float) -> float:
+    if not 0.0 < p < 1.0:
+        raise ValueError(f"p must lie between 0 and 1, both excluded, got {p!r}")
+    return float(p)

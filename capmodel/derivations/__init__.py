@@ -26,7 +26,9 @@ from capmodel.derivations import (
     mg1k,
     mm1k,
     on_off,
+    overflow,
     poll,
+    recovery,
     same_core,
     saturated,
     skew,
@@ -51,6 +53,7 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "environment_mean": environment.environment_mean,
     "environment_variance": environment.environment_variance,
     "finite_run_drops": finite_run.finite_run_drops,
+    "first_passage_cdf_brownian": overflow.first_passage_cdf_brownian,
     "finite_run_loss_diffusion": finite_run.finite_run_loss_diffusion,
     "fixed_sleep": vacations.fixed_sleep,
     "interrupts_per_packet_napi": interrupts.interrupts_per_packet_napi,
@@ -65,6 +68,10 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "mean_max_erlang": erlang_excess.mean_max_erlang,
     "mean_occupancy_mg1k": mg1k.mean_occupancy_mg1k,
     "mean_occupancy_mm1k": mm1k.mean_occupancy_mm1k,
+    "mean_overflow_time_diffusion": overflow.mean_overflow_time_diffusion,
+    "mean_overflow_time_mg1k": overflow.mean_overflow_time_mg1k,
+    "mean_overflow_time_mm1k": overflow.mean_overflow_time_mm1k,
+    "mean_recovery_time_mg1": recovery.mean_recovery_time_mg1,
     "mean_sleep_depth": sleep_depth.mean_sleep_depth,
     "mean_sojourn_time_mg1k": mg1k.mean_sojourn_time_mg1k,
     "mean_sojourn_time_mm1k": mm1k.mean_sojourn_time_mm1k,
@@ -74,6 +81,7 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "optimal_consumer_cost": unified.optimal_consumer_cost,
     "packets_per_wakeup": unified.packets_per_wakeup,
     "poll_miss_probability": poll.poll_miss_probability,
+    "recovery_time_cdf_mg1": recovery.recovery_time_cdf_mg1,
     "retire_timer_block_rate": bulk.retire_timer_block_rate,
     "rss_captured": skew.rss_captured,
     "rss_loss": skew.rss_loss,
@@ -81,6 +89,9 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "same_core_carried_rate": same_core.same_core_carried_rate,
     "saturated_finite_buffer": saturated.saturated_finite_buffer,
     "sojourn_time_survival_mm1k": mm1k.sojourn_time_survival_mm1k,
+    "stall_drops": recovery.stall_drops,
+    "stall_loss_probability": recovery.stall_loss_probability,
+    "variance_recovery_time_mg1": recovery.variance_recovery_time_mg1,
     "wakeup_rate_saturated": unified.wakeup_rate_saturated,
 })  # fmt: skip
 
@@ -90,6 +101,11 @@ _RESULT = "A record of results, with no formula of its own to be derived."
 _CHAIN = (
     "A numerical solution of a chain: derivations/mmpp.py solves the same balance equations in "
     "rational arithmetic, and a test of its own compares them."
+)
+
+_INVERSION = (
+    "A transform inverted numerically: the transform's mean is derived, and the distribution is "
+    "compared with that of the chain, or of the limit, in tests of its own."
 )
 
 EXEMPT: Mapping[str, str] = MappingProxyType({
@@ -108,6 +124,12 @@ EXEMPT: Mapping[str, str] = MappingProxyType({
     "loss_mg1k_counts":
         "The recursion of loss_mg1k for any counts; compared with the symbolic chain of "
         "departures for small K in a test of its own.",
+    "first_passage_quantile_brownian": _INVERSE,
+    "overflow_time_cdf_diffusion": _INVERSION,
+    "overflow_time_cdf_mm1k": _INVERSION,
+    "overflow_time_quantile_diffusion": _INVERSE,
+    "overflow_time_quantile_mm1k": _INVERSE,
+    "recovery_time_quantile_mg1": _INVERSE,
     "occupancy_quantile_mg1k": _INVERSE,
     "occupancy_quantile_mm1k": _INVERSE,
     "sojourn_time_quantile_mm1k": _INVERSE,

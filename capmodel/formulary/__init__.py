@@ -24,6 +24,13 @@ from capmodel.formulary.bursts import (
 from capmodel.formulary.channel import channel_item_time
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.drivers import interrupts_per_packet_napi
+from capmodel.formulary.first_passage import (
+    first_passage_cdf_brownian,
+    first_passage_quantile_brownian,
+    mean_overflow_time_diffusion,
+    overflow_time_cdf_diffusion,
+    overflow_time_quantile_diffusion,
+)
 from capmodel.formulary.gim1k import (
     loss_gim1k,
 )
@@ -58,6 +65,20 @@ from capmodel.formulary.mmpp import (
 from capmodel.formulary.optimal_sleep import (
     optimal_sleep,
     optimal_sleep_normal,
+)
+from capmodel.formulary.overflow import (
+    mean_overflow_time_mg1k,
+    mean_overflow_time_mm1k,
+    overflow_time_cdf_mm1k,
+    overflow_time_quantile_mm1k,
+)
+from capmodel.formulary.recovery import (
+    mean_recovery_time_mg1,
+    recovery_time_cdf_mg1,
+    recovery_time_quantile_mg1,
+    stall_drops,
+    stall_loss_probability,
+    variance_recovery_time_mg1,
 )
 from capmodel.formulary.same_core import closed_loop_rate, same_core_carried_rate
 from capmodel.formulary.saturated import (
@@ -107,6 +128,8 @@ __all__ = [
     "environment_variance",
     "finite_run_drops",
     "finite_run_loss_diffusion",
+    "first_passage_cdf_brownian",
+    "first_passage_quantile_brownian",
     "fixed_sleep",
     "interrupts_per_packet_napi",
     "kappa_effective",
@@ -125,6 +148,10 @@ __all__ = [
     "mean_occupancy_map1k",
     "mean_occupancy_mg1k",
     "mean_occupancy_mm1k",
+    "mean_overflow_time_diffusion",
+    "mean_overflow_time_mg1k",
+    "mean_overflow_time_mm1k",
+    "mean_recovery_time_mg1",
     "mean_sleep_depth",
     "mean_sojourn_time_mg1k",
     "mean_sojourn_time_mm1k",
@@ -136,8 +163,14 @@ __all__ = [
     "optimal_consumer_cost",
     "optimal_sleep",
     "optimal_sleep_normal",
+    "overflow_time_cdf_diffusion",
+    "overflow_time_cdf_mm1k",
+    "overflow_time_quantile_diffusion",
+    "overflow_time_quantile_mm1k",
     "packets_per_wakeup",
     "poll_miss_probability",
+    "recovery_time_cdf_mg1",
+    "recovery_time_quantile_mg1",
     "retire_timer_block_rate",
     "rss_captured",
     "rss_loss",
@@ -148,6 +181,9 @@ __all__ = [
     "shared_core_carried_rate",
     "sojourn_time_quantile_mm1k",
     "sojourn_time_survival_mm1k",
+    "stall_drops",
+    "stall_loss_probability",
+    "variance_recovery_time_mg1",
     "wakeup_rate_saturated",
     "zipf_shares",
 ]

@@ -28,6 +28,7 @@ from capmodel.simulation.costs import (
     Costs,
     Source,
 )
+from capmodel.simulation.record import Record, came_in, forget, pass_time, went_out
 from capmodel.simulation.state import (
     ASLEEP,
     CALL,
@@ -72,6 +73,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     filled: int,
     times: Floats,
     counts: Integers,
+    record: Record,
 ) -> None:
     """Offer `packets` after `warmup` others, or all until `horizon` [s]; add up in the tallies."""
     c = places[place]
@@ -110,6 +112,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     start(c, filled, state)
     if filled > 0:
         core = 0
+    if record.kept:  # what a run finds came before it, at time 0
+        record.at[:, 1] = held % record.came.shape[1]
 
     while True:
         # the next of the few events that can happen
@@ -137,6 +141,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             left[core] -= step * speed
         present = held.sum() * step
         times[tally.STAY] += present
+        if measuring and record.kept:
+            pass_time(record, c, in_ring, held, step)
         if measuring:
             times[tally.RING_TIME] += in_ring * step
             times[tally.BUFFER_TIME] += present
@@ -197,6 +203,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                         else:
                             hasty += c.early > 0.0 and phase[i] == POLLING_CALL and held[i] == 0
                             pending += deliver(c, i, now, state)
+                            if record.kept:
+                                came_in(record, i, stamps[head])
                             if phase[i] == LOOK and held[i] > 0 and c.kind != BLOCKS:
                                 phase[i] = PACKET
                                 left[i] = c.consumer * draw(rng, c.consumer_law)
@@ -220,6 +228,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             if seen_packets == warmup + 1 and warmup > 0:
                 times[:] = 0.0
                 counts[:] = 0
+                forget(record)
                 begun = now
                 counts[tally.RING_BEFORE] = in_ring
                 counts[tally.BUFFERS_BEFORE] = held.sum()
@@ -291,6 +300,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             if was == PACKET:
                 held[i] -= 1
                 counts[tally.CAPTURED] += 1
+                if record.kept:
+                    went_out(record, i, now)
                 if c.kind == BLOCKS:
                     todo[i] -= 1
                     if todo[i] == 0:

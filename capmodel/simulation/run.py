@@ -6,6 +6,7 @@ import importlib.util
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,13 @@ from capmodel.path import CapturePath
 from capmodel.simulation.costs import BLOCKS, POLLING, RING, Costs, Source, costs, plain, source
 from capmodel.simulation.tally import COUNTS, TIMES
 
+if TYPE_CHECKING:  # it is compiled, and numba is optional
+    from capmodel.simulation.record import Record
+
 Floats = npt.NDArray[np.float64]
 
 MISSING = 'the simulation needs numba, which is not installed: pip install "capmodel[sim]"'
+_MOST_RECORDED = 10_000_000  # packets of a buffer
 _STAYS = 20  # a scheduler is simulated as it moves if a replication sees so many of its rounds
 
 
@@ -153,8 +158,7 @@ def simulate(
     plan = _plan(path, each, whole, trace, waits_scv)
     if trace_costs is not None:
         plan = replace(plan, factors=_factors(path, plan, trace, trace_costs))
-    streams = np.random.SeedSequence(seed).spawn(replications)
-    runs = [_replicate(plan, np.random.Generator(np.random.PCG64(s))) for s in streams]
+    runs = [_replicate(plan, rng) for rng in _streams(seed, replications)]
     samples = [quantities(plan, *run) for run in runs]
     totals = np.sum([counts for _, counts in runs], axis=0)
     table: dict[str, Floats] = {
@@ -209,6 +213,42 @@ def _factors(
         scale = array / float(mean) if float(mean) > 0.0 else np.ones_like(array)
         found.append(np.ascontiguousarray(scale[: len(plan.trace)]))
     return found[0], found[1]
+
+
+def _streams(seed: int, replications: int) -> list[np.random.Generator]:
+    spawned = np.random.SeedSequence(seed).spawn(replications)
+    return [np.random.Generator(np.random.PCG64(stream)) for stream in spawned]
+
+
+def recorded(
+    path: CapturePath, *, packets: int, replications: int, seed: int = 0, waits_scv: float = 0.0
+) -> list[Record]:
+    """Simulate with the event list, packets and moments on record; one record per replication.
+
+    Of a scheduler that moves too seldom to be simulated as it moves there is no record.
+    """
+    from capmodel.simulation.record import new_record
+
+    each = packets // replications
+    whole = float(path.arrivals.rate) * float(path.arrivals.duration) <= packets
+    if path.alternatives and not whole and not _moves_enough(path, each):
+        raise ValueError(
+            "quantiles: the scheduler moves too seldom to be simulated as it moves; "
+            "ask for pinning 'same' and 'split' by themselves"
+        )
+    plan = _plan(path, each, whole, None, waits_scv)
+    largest = max(min(place.capacity, plan.filled + plan.packets) for place in plan.places)
+    if largest > _MOST_RECORDED:
+        raise ValueError(
+            f"quantiles: a buffer of {largest} packets is too large to be recorded, "
+            f"at most {_MOST_RECORDED}"
+        )
+    records = []
+    for rng in _streams(seed, replications):
+        record = new_record(plan.places[1], plan.warmup + plan.packets + plan.filled)
+        _replicate(plan, rng, record)
+        records.append(record)
+    return records
 
 
 def refusal(path: CapturePath) -> str | None:
@@ -325,10 +365,13 @@ def _overloaded(c: Costs, rate: float) -> bool:
     return fed * work > 1.0
 
 
-def _replicate(plan: _Plan, rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _replicate(
+    plan: _Plan, rng: np.random.Generator, record: Record | None = None
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """One replication; the event list keeps a record if one is given."""
     times, counts = np.zeros(len(TIMES)), np.zeros(len(COUNTS), dtype=np.int64)
     here = plan.places[1]
-    if math.isinf(plan.stays[0]) and plain(here):
+    if record is None and math.isinf(plan.stays[0]) and plain(here):
         from capmodel.simulation.tandem import recursion
 
         recursion(
@@ -337,13 +380,15 @@ def _replicate(plan: _Plan, rng: np.random.Generator) -> tuple[Floats, npt.NDArr
         )  # fmt: skip
         return times, counts
     from capmodel.simulation.events import events
+    from capmodel.simulation.record import no_record
 
+    record = no_record() if record is None else record
     start = 1
     if math.isfinite(plan.stays[0]):
         start = int(rng.random() * sum(plan.stays) >= plan.stays[0])
     events(
         plan.places, plan.stays, start, plan.source, rng, plan.trace, plan.warmup, plan.packets,
-        plan.horizon, plan.filled, times, counts,
+        plan.horizon, plan.filled, times, counts, record,
     )  # fmt: skip
     return times, counts
 

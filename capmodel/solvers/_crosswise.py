@@ -6,6 +6,8 @@ signal. Everything is in the core: there is no state from which the ring only gr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, Weights, solve_levels
@@ -92,6 +94,32 @@ def solve_crosswise(
     empty_pace: float = 1.0,
 ) -> dict[str, float]:
     """Long-run rates [1/s], contents [-] and shares of time [-], by name."""
+    chain = crosswise_chain(rate, ring, kernel, consumer, capacity, full_pace, empty_pace)
+    solution = solve_levels(chain.levels, chain.boundary, chain.weights)
+    return dict(zip(_SUMS, solution.sums.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class CrosswiseChain:
+    """The chain by ring content, and how many packets its phases have in the buffer."""
+
+    levels: Levels
+    boundary: Boundary
+    weights: Weights
+    content: Array  # of the phases of a level
+    content_below: Array  # of the phases while the ring is empty
+
+
+def crosswise_chain(
+    rate: float,
+    ring: int,
+    kernel: KernelService,
+    consumer: Sleeper,
+    capacity: int,
+    full_pace: float,
+    empty_pace: float,
+) -> CrosswiseChain:
+    """The coupled tandem by ring content."""
     buffer = _Buffer(consumer, capacity)
     b, p, w = buffer.size, kernel.time.order, buffer.waiting
     signals = consumer.signal > 0.0 and not consumer.spins
@@ -129,8 +157,12 @@ def solve_crosswise(
     top[:, _SUMS.index("in_ring")] = ring
     top[:, _SUMS.index("ring_drops")] = rate
     ground[:b, _SUMS.index("interrupts")] = rate * kernel.interrupts
-    solution = solve_levels(levels, Boundary(below, up, last), Weights(ground, core, slope, top))
-    return dict(zip(_SUMS, solution.sums.tolist(), strict=True))
+    content = buffer.content.astype(np.float64)
+    signal = np.ones(s)  # the one packet that is being signalled
+    return CrosswiseChain(
+        levels, Boundary(below, up, last), Weights(ground, core, slope, top),
+        np.append(np.repeat(content, p), signal), np.append(content, signal),
+    )  # fmt: skip
 
 
 def _weights(

@@ -11,7 +11,7 @@ import numpy as np
 from capmodel.formulary._elementwise import floats, maximum, minimum, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
-from capmodel.results import REGIMES, Solution
+from capmodel.results import REGIMES, Distributions, Solution
 
 NAME = "closed_form"
 ACCURACY = (
@@ -50,7 +50,12 @@ def with_idle(times: Mapping[str, Any]) -> dict[str, Array]:
     return arrays
 
 
-def finish(path: CapturePath, outcome: Outcome, offered: Array) -> Solution:
+def finish(
+    path: CapturePath,
+    outcome: Outcome,
+    offered: Array,
+    distributions: Distributions | None = None,
+) -> Solution:
     """Take the finite run into account, restore conservation exactly, build the Solution."""
     duration = path.arrivals.duration
     absorbed = minimum(outcome.overload_drops, path.buffer.capacity / duration)
@@ -81,4 +86,5 @@ def finish(path: CapturePath, outcome: Outcome, offered: Array) -> Solution:
         buffer_occupancy=outcome.buffer_occupancy,
         sojourn_time=sojourn,
         regime=outcome.regime,
+        distributions=distributions,
     )

@@ -76,6 +76,20 @@ class RingStage:
         ``empties`` and ``empties_after_signal`` go by phase of the arrivals.
         """
         p, k, size = self.p, self.k, len(pace)
+        levels, boundary, weights = self.chain(asleep_idle, asleep_busy, pace)
+        solution = solve_few_phases(levels, boundary, weights)
+        found = {name: solution.sums[..., i] for name, i in self.index.items()}
+        first = solution.first[..., : p * k, None] * boundary.down[..., : p * k, :k]
+        found["empties"] = _share(first.sum(-2), found["completed"])
+        ended = solution.boundary[..., -k:] if self.coupled else np.zeros((size, k))
+        found["empties_after_signal"] = _share(ended, found["signalling"])
+        return found
+
+    def chain(
+        self, asleep_idle: Array, asleep_busy: Array, pace: Array
+    ) -> tuple[Levels, Boundary, Weights]:
+        """The chains of such stacks, by ring content."""
+        p, k, size = self.p, self.k, len(pace)
         scale: Array = np.where(self.kernel.paced > 0.0, pace[:, None], 1.0)  # awake phases only
         scale = np.repeat(scale, k, axis=-1)
         whole: Array = np.ones((size, len(self.local), 1))
@@ -93,17 +107,11 @@ class RingStage:
             here = np.arange(p * k)
             local[:, here, p * k + here] += np.repeat(asleep_busy, k, axis=-1)
             below[:, np.arange(k), k + np.arange(k)] = asleep_idle
-        solution = solve_few_phases(
+        return (
             Levels(self.ring, self.above, local, down, local + self.above),
             Boundary(below, self.up, last),
             Weights(self.ground, core, self.slope, top),
         )
-        found = {name: solution.sums[..., i] for name, i in self.index.items()}
-        first = solution.first[..., : p * k, None] * last[..., : p * k, :k]
-        found["empties"] = _share(first.sum(-2), found["completed"])
-        ended = solution.boundary[..., -k:] if self.coupled else np.zeros((size, k))
-        found["empties_after_signal"] = _share(ended, found["signalling"])
-        return found
 
 
 def erlang_arrivals(rate: float, phases: int) -> tuple[Array, Array]:

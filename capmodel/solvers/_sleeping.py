@@ -111,7 +111,7 @@ class Flows:
     full: Array  # probability of awake and full, by state of the feed
 
 
-_SUMS = ("carried", "delivered", "drops", "in_buffer", "running", "polling", "waking")
+SUMS = ("carried", "delivered", "drops", "in_buffer", "running", "polling", "waking")
 
 
 def _with_phases(matrix: Array, phases: int) -> Array:
@@ -161,6 +161,16 @@ class SleeperChain:
 
     def solve(self, feed: Feed) -> Flows:
         """Solve the chain of one feed or of a stack of feeds."""
+        levels, boundary = self.rates(feed)
+        solution = solve_few_phases(levels, boundary, self.weights)
+        return _flows(feed, self.consumer, solution, self.bottom, boundary)
+
+    def stationary(self, feed: Feed) -> QBDSolution:
+        """The probabilities themselves."""
+        return solve_few_phases(*self.rates(feed), self.weights)
+
+    def rates(self, feed: Feed) -> tuple[Levels, Boundary]:
+        """The chain of one feed or of a stack of feeds."""
         consumer, m = self.consumer, self.consumer.service.order
         full = feed.full_moves + feed.full_delivers
         levels = Levels(
@@ -174,9 +184,7 @@ class SleeperChain:
             join=self.join,
             top_stay=_away(full, consumer),
         )  # fmt: skip
-        boundary = self.bottom.rates(feed)
-        solution = solve_few_phases(levels, boundary, self.weights)
-        return _flows(feed, consumer, solution, self.bottom, boundary)
+        return levels, self.bottom.rates(feed)
 
 
 def _stages(states: int, time: float, stages: int) -> Array:
@@ -256,10 +264,10 @@ class _Bottom:
 
 def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> Weights:
     r, q = feed.counts.shape[-2:]
-    m, n = consumer.service.order, len(_SUMS)
+    m, n = consumer.service.order, len(SUMS)
     batch = feed.batch
     delivered, lost = feed.delivers.sum(-1), feed.full_delivers.sum(-1)
-    index = {name: i for i, name in enumerate(_SUMS)}
+    index = {name: i for i, name in enumerate(SUMS)}
 
     def plain(rate: Array, dropped: Array | float, level: float) -> Array:
         weight = np.zeros((*batch, r, n + q))
@@ -310,8 +318,8 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
 def _flows(
     feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom, boundary: Boundary
 ) -> Flows:
-    r, m, n = feed.moves.shape[-1], consumer.service.order, len(_SUMS)
-    sums = {name: solution.sums[..., i] for i, name in enumerate(_SUMS)}
+    r, m, n = feed.moves.shape[-1], consumer.service.order, len(SUMS)
+    sums = {name: solution.sums[..., i] for i, name in enumerate(SUMS)}
     waiting = solution.boundary[..., bottom.waiting]
     signal = solution.boundary[..., bottom.signalling]
     emptied = solution.first[..., None, :] @ boundary.down

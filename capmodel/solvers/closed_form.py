@@ -17,6 +17,7 @@ from capmodel.solvers._gradual import averaged, gradual
 from capmodel.solvers._limits import limits
 from capmodel.solvers._long_phases import solve_phases
 from capmodel.solvers._outcome import ACCURACY, NAME, Outcome, finish, regime_index, with_idle
+from capmodel.solvers._plain_quantiles import plain_quantiles
 from capmodel.solvers._same import solve_same
 from capmodel.solvers._split import solve_split
 
@@ -64,7 +65,7 @@ def doubts(path: CapturePath) -> str | None:
 def _static(outcome: Callable[[CapturePath], Outcome]) -> Callable[[CapturePath], Solution]:
     def solve_one(path: CapturePath) -> Solution:
         offered = floats(path.arrivals.rate)
-        return finish(path, outcome(averaged(path)), offered)
+        return finish(path, outcome(averaged(path)), offered, plain_quantiles(path))
 
     return solve_one
 
@@ -119,6 +120,7 @@ def _auto(path: CapturePath) -> Solution:
         sojourn_time=mixed("sojourn_time"),
         regime=where(same.captured < split.captured, same.regime, split.regime),
         captured_std=np.sqrt(variance),
+        distributions=None,
         notes=("automatic scheduling: the mean of the two placements, weighted by time in each",),
     )
 

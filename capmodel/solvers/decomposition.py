@@ -15,11 +15,13 @@ from capmodel.numerics.phase_type import PhaseType
 from capmodel.path import CapturePath
 from capmodel.results import Solution
 from capmodel.solvers import exact
+from capmodel.solvers._chains import kernel_of, sleeper
 from capmodel.solvers._feeds import kron, source, states
 from capmodel.solvers._fixed_points import fixed_points
 from capmodel.solvers._modulated_ring import ModulatedRing
 from capmodel.solvers._ring_stage import RingStage, erlang_arrivals
 from capmodel.solvers._sleeping import Feed, Flows, SleeperChain
+from capmodel.solvers._stage_quantiles import StageQuantiles
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
 
@@ -64,7 +66,7 @@ def _not_two_stages(path: CapturePath) -> str | None:
     arrivals = path.arrivals
     known = arrivals.phases is not None
     if not known and {"poisson": 1.0, "cbr": 0.0}.get(arrivals.process) != arrivals.scv:
-        return "arrivals must be Poisson, a MAP, or come at constant intervals"
+        return "arrivals must be Poisson or come at constant intervals, or be a MAP"
     if path.wakeup.contention > 0.0 and path.wakeup.policy == "spin":
         return "not modelled: a spinning consumer that slows the kernel"
     if max(path.buffer.capacity, path.kernel.ring) > exact.MOST_LEVELS:
@@ -76,7 +78,7 @@ def _not_two_stages(path: CapturePath) -> str | None:
 
 def _phases(path: CapturePath) -> int:
     """Phases in a level of the larger stage, for arrivals that follow a chain."""
-    kernel = exact.kernel_of(path, ERLANG_ORDER).time.order
+    kernel = kernel_of(path, ERLANG_ORDER).time.order
     consumer = PhaseType.fit(1.0, float(path.consumer.scv), ERLANG_ORDER).order
     return states(path.arrivals) * max(2 * kernel + 1, (1 + kernel) * consumer)
 
@@ -91,8 +93,8 @@ class _Stages:
 
     def __init__(self, path: CapturePath) -> None:
         kernel = path.kernel
-        self.kernel = exact.kernel_of(path, ERLANG_ORDER)
-        consumer = exact.sleeper(path, ERLANG_ORDER, wait_stages(path))
+        self.kernel = kernel_of(path, ERLANG_ORDER)
+        self.consumer = consumer = sleeper(path, ERLANG_ORDER, wait_stages(path))
         self.signal = 0.0 if consumer.spins else consumer.signal
         self.kernel_cost = float(kernel.cost)
         self.full_pace = float(kernel.cost / kernel.drop_cost)
@@ -112,7 +114,7 @@ class _Stages:
             moves[k:, k:] = rates
         self.exits = np.stack([self.kernel.time.exits, full.exits])
         some = np.full((1, k), 0.5 / k)
-        anyone = self._feed({"empties": some, "empties_after_signal": some})
+        anyone = self.feed({"empties": some, "empties_after_signal": some})
         self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
 
     def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
@@ -124,7 +126,8 @@ class _Stages:
         guess = np.exp(logs)
         asleep = guess[:, :-1] / self.kernel_cost
         ring = self.ring.solve(asleep[:, : self.k], asleep[:, self.k :], guess[:, -1])
-        flows = self.buffer.solve(self._feed(ring))
+        ring |= {"asleep": asleep, "pace": guess[:, -1]}
+        flows = self.buffer.solve(self.feed(ring))
         awake, paced = flows.awake_counts, self.paced
         with np.errstate(divide="ignore", invalid="ignore"):
             # a state that never occurs may have any rate: the mean one
@@ -139,7 +142,7 @@ class _Stages:
         following = np.concatenate([scaled, pace[..., None]], axis=-1)
         return np.log(following), (ring, flows)
 
-    def _feed(self, ring: dict[str, Array]) -> Feed:
+    def feed(self, ring: dict[str, Array]) -> Feed:
         """The kernel as the buffer meets it: idle, or in a phase of its service."""
         n, k, start = self.states, self.k, self.kernel.time.start
         empties, after_signal = ring["empties"], ring["empties_after_signal"]
@@ -170,8 +173,8 @@ class _ModulatedStages(_Stages):
 
     def __init__(self, path: CapturePath) -> None:
         kernel, arrivals = path.kernel, source(path.arrivals)
-        self.kernel = exact.kernel_of(path, ERLANG_ORDER)
-        consumer = exact.sleeper(path, ERLANG_ORDER, wait_stages(path))
+        self.kernel = kernel_of(path, ERLANG_ORDER)
+        consumer = sleeper(path, ERLANG_ORDER, wait_stages(path))
         self.signal = 0.0 if consumer.spins else consumer.signal
         self.kernel_cost = float(kernel.cost)
         self.full_pace = float(kernel.cost / kernel.drop_cost)
@@ -189,10 +192,10 @@ class _ModulatedStages(_Stages):
         self.signal_entry = kron(np.append(0.0, time.exits)[:, None], unit)
         self.signal_moves = arrivals.moves + arrivals.arrive
         some = np.full((1, a), 0.5)
-        anyone = self._feed({"empties": some, "empties_after_signal": some})
+        anyone = self.feed({"empties": some, "empties_after_signal": some})
         self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
 
-    def _feed(self, ring: dict[str, Array]) -> Feed:
+    def feed(self, ring: dict[str, Array]) -> Feed:
         n, a, start = self.states, self.k, self.kernel.time.start
         stack, here = len(ring["empties"]), np.arange(a)
 
@@ -214,6 +217,16 @@ class _ModulatedStages(_Stages):
             signal_exit=follows(ring["empties_after_signal"]),
             counts=np.eye(n), signal_counts=np.zeros((a, n)),
         )  # fmt: skip
+
+
+def _quantiles(path: CapturePath, stages: _Stages, ring: dict[str, Array]) -> StageQuantiles | None:
+    """Laws of the stages; none where they follow the chain of the arrivals."""
+    if not isinstance(stages.ring, RingStage):
+        return None
+    return StageQuantiles(
+        stages.ring, stages.feed(ring), stages.consumer, int(path.buffer.capacity),
+        ring["asleep"], ring["pace"],
+    )  # fmt: skip
 
 
 def solve(path: CapturePath) -> Solution:
@@ -254,10 +267,12 @@ def solve(path: CapturePath) -> Solution:
     if not points:
         raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")
     found = _distinct([_found(path, i, ring, flows) for (ring, flows), i in points])
+    (ring, _), i = points[0]
     return exact.dressed(
         path, found[0], solver=NAME, is_exact=False,
         accuracy=ACCURACY + OF_ARRIVALS.get(path.arrivals.process, ""),
         notes=_notes([one["carried"] for one in found], failed),
+        distributions=_quantiles(path, stages, {n: value[i : i + 1] for n, value in ring.items()}),
     )  # fmt: skip
 
 

@@ -16,21 +16,15 @@ import numpy as np
 from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import MAX_ORDER, PhaseType
 from capmodel.path import PARTS, CapturePath
-from capmodel.results import Solution
+from capmodel.results import Distributions, Solution
+from capmodel.solvers._chains import feed_of, kernel_of, paces, sleeper, sleeps
 from capmodel.solvers._crosswise import solve_crosswise
-from capmodel.solvers._feeds import (
-    COUNTS,
-    KernelService,
-    direct_feed,
-    kernel_service,
-    source,
-    states,
-    tandem_feed,
-)
+from capmodel.solvers._exact_quantiles import ExactQuantiles
+from capmodel.solvers._feeds import COUNTS, states
 from capmodel.solvers._gradual import gradual
 from capmodel.solvers._outcome import regime_index
 from capmodel.solvers._regular import regular_single, too_large
-from capmodel.solvers._sleeping import Flows, Sleeper, solve_sleeper
+from capmodel.solvers._sleeping import Flows, solve_sleeper
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
 
@@ -44,7 +38,7 @@ LEAST_LOSS = 1e-6  # below it a path counts as unsaturated, as in the closed for
 
 def accepts(path: CapturePath) -> str | None:
     """Why this solver cannot take the path; None if it can."""
-    objections = _not_scalar(path) or _not_random(path)
+    objections = _not_scalar(path) or not_random(path)
     return objections or objection(path, least_scv=1.0 / MAX_ORDER) or _too_large(path)
 
 
@@ -74,7 +68,8 @@ def _not_scalar(path: CapturePath) -> str | None:
     return None
 
 
-def _not_random(path: CapturePath) -> str | None:
+def not_random(path: CapturePath) -> str | None:
+    """Why the arrivals are none that the chain has; None if they are."""
     arrivals = path.arrivals
     known = arrivals.phases is not None or is_regular(path)
     if not known and (arrivals.process == "cbr" or arrivals.scv != 1.0):
@@ -99,7 +94,7 @@ def _not_phases(path: CapturePath, least_scv: float) -> str | None:
 
 def is_regular(path: CapturePath) -> bool:
     """Whether this is a single stage that never sleeps, offered packets at constant intervals."""
-    alone = path.kernel.cost == 0.0 and not _sleeps(path)
+    alone = path.kernel.cost == 0.0 and not sleeps(path)
     return alone and path.arrivals.process == "cbr" and path.arrivals.scv == 0.0
 
 
@@ -142,7 +137,7 @@ def _not_this_placement(path: CapturePath) -> str | None:
         return None
     if direct and kernel.cost > 0.0:
         return "not modelled: a consumer that reads a ring which the kernel fills at a cost"
-    if kernel.cost == 0.0 and _sleeps(path) and wakeup.cost > 0.0:
+    if kernel.cost == 0.0 and sleeps(path) and wakeup.cost > 0.0:
         return "not modelled: signals of a kernel that takes no time per packet"
     return None
 
@@ -162,10 +157,6 @@ def _too_large(path: CapturePath) -> str | None:
     return None
 
 
-def _sleeps(path: CapturePath) -> bool:
-    return path.wakeup.policy != "spin"
-
-
 def _phases(path: CapturePath) -> dict[str, float]:
     """Phases per level if the buffer is the level, and if the ring is."""
     sources = states(path.arrivals)
@@ -176,7 +167,7 @@ def _phases(path: CapturePath) -> dict[str, float]:
     found = {"buffer": float(sources * (1 + path.kernel.ring * kernel) * work)}
     if sources == 1 and path.cores.pinning == "split" and path.kernel.ring <= MOST_LEVELS:
         waits = sum(cost > 0.0 for cost in (path.wakeup.poll_cost, path.wakeup.latency))
-        kinds = work + (waits if _sleeps(path) else 0)
+        kinds = work + (waits if sleeps(path) else 0)
         found["ring"] = float(path.buffer.capacity * kinds * kernel)
     return found
 
@@ -215,57 +206,28 @@ def solve(path: CapturePath) -> Solution:
     else:
         found = _split(path) if path.cores.pinning == "split" else _same(path)
     found["away"] = found["waking"] + found["signalling"] + found["waiting"]
-    return dressed(path, found)
+    known = None if is_regular(path) else ExactQuantiles(path, by_ring(path))
+    return dressed(path, found, distributions=known)
 
 
-def sleeper(path: CapturePath, max_order: int = MAX_ORDER, stages: int = 1) -> Sleeper:
-    """The consumer of a path; poll and latency in so many exponential stages."""
-    wakeup, consumer = path.wakeup, path.consumer
-
-    def wait(time: float) -> float:
-        # what is nothing beside a packet's time is nothing: its inverse might overflow
-        return float(time) if time > 1e-100 * consumer.cost else 0.0
-
-    return Sleeper(
-        PhaseType.fit(float(consumer.cost), float(consumer.scv), max_order),
-        wait(wakeup.poll_cost), wait(wakeup.cost), wait(wakeup.latency),
-        spins=not _sleeps(path), stages=stages,
-    )  # fmt: skip
-
-
-def kernel_of(path: CapturePath, max_order: int = MAX_ORDER) -> KernelService:
-    """The kernel of a path."""
-    kernel = path.kernel
-    interrupt = float(kernel.driver.interrupt_cost)
-    return kernel_service(
-        float(kernel.cost), float(kernel.scv),
-        interrupt if interrupt > 1e-100 * kernel.cost else 0.0, max_order,
-    )  # fmt: skip
+def by_ring(path: CapturePath) -> bool:
+    """Whether the ring's content is the level of the smaller chain."""
+    phases = _phases(path)
+    return path.kernel.cost > 0.0 and min(phases, key=lambda name: phases[name]) == "ring"
 
 
 def _split(path: CapturePath) -> dict[str, float]:
-    kernel, ring, capacity = path.kernel, int(path.kernel.ring), int(path.buffer.capacity)
-    full = float(kernel.cost / kernel.drop_cost)
-    empty = 1.0 / (1.0 + float(path.wakeup.contention)) if not _sleeps(path) else 1.0
-    phases = _phases(path)
-    if min(phases, key=lambda name: phases[name]) == "ring":
+    if by_ring(path):
+        full, empty = paces(path)
         return solve_crosswise(
-            float(path.arrivals.rate), ring, kernel_of(path), sleeper(path), capacity,
-            full_pace=full, empty_pace=empty,
+            float(path.arrivals.rate), int(path.kernel.ring), kernel_of(path), sleeper(path),
+            int(path.buffer.capacity), full_pace=full, empty_pace=empty,
         )  # fmt: skip
-    feed = tandem_feed(
-        source(path.arrivals), ring, kernel_of(path), full_pace=full, empty_pace=empty
-    )
-    return _named(solve_sleeper(feed, sleeper(path), capacity))
+    return _random(path)
 
 
 def _same(path: CapturePath) -> dict[str, float]:
-    full = float(path.kernel.cost / path.kernel.drop_cost)
-    feed = tandem_feed(
-        source(path.arrivals), int(path.kernel.ring), kernel_of(path),
-        full_pace=full, preemptive=True,
-    )  # fmt: skip
-    flows = solve_sleeper(feed, sleeper(path), int(path.buffer.capacity))
+    flows = solve_sleeper(feed_of(path), sleeper(path), int(path.buffer.capacity))
     # a begun packet makes progress only while the kernel is idle; so does the core, if both idle
     return _named(flows) | {
         "running": float(flows.carried) * float(path.consumer.cost),
@@ -294,8 +256,7 @@ def _single(path: CapturePath) -> dict[str, float]:
 
 
 def _random(path: CapturePath) -> dict[str, float]:
-    feed = direct_feed(source(path.arrivals))
-    return _named(solve_sleeper(feed, sleeper(path), int(path.buffer.capacity)))
+    return _named(solve_sleeper(feed_of(path), sleeper(path), int(path.buffer.capacity)))
 
 
 def _named(flows: Flows) -> dict[str, float]:
@@ -317,6 +278,7 @@ def dressed(
     is_exact: bool = True,
     accuracy: str | None = None,
     notes: tuple[str, ...] = (),
+    distributions: Distributions | None = None,
 ) -> Solution:
     """A Solution from named rates, contents and shares of time."""
     drops = {"ring": found["ring_drops"], "buffer": found["buffer_drops"]}
@@ -341,6 +303,7 @@ def dressed(
         sojourn_time=np.float64(sojourn),
         regime=np.int64(regime_index(_regime(path, found))),
         notes=(*notes, *_notes(path)),
+        distributions=distributions,
     )
 
 
@@ -358,7 +321,7 @@ def _kernel_time(path: CapturePath, found: dict[str, float]) -> dict[str, Array]
 
 def _two_cores(path: CapturePath, found: dict[str, float]) -> dict[str, dict[str, Array]]:
     # who spins at an empty buffer is never idle
-    waiting, idle = (found["polling"], found["away"]) if _sleeps(path) else (found["waiting"], 0.0)
+    waiting, idle = (found["polling"], found["away"]) if sleeps(path) else (found["waiting"], 0.0)
     consumer = {"packets": found["running"], "waiting": waiting, "idle": idle}
     return {
         "kernel": _kernel_time(path, found),
@@ -370,7 +333,7 @@ def _one_core(path: CapturePath, found: dict[str, float]) -> dict[str, dict[str,
     kernel = _kernel_time(path, found)
     working = np.asarray(found["running"])
     nothing, idle = np.zeros(()), np.asarray(found["nobody"])
-    spins = not _sleeps(path)
+    spins = not sleeps(path)
     return {
         "shared": {
             "kernel packets": kernel["packets"], "kernel drops": kernel["drops"],

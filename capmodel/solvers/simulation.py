@@ -15,6 +15,7 @@ from capmodel.path import Arrivals, CapturePath
 from capmodel.results import REGIMES, Solution
 from capmodel.simulation.run import MISSING, SimulationResult, refusal, simulate
 from capmodel.solvers._gradual import gradual
+from capmodel.solvers._recorded_quantiles import RecordedQuantiles
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
 
@@ -81,7 +82,7 @@ def solve(path: CapturePath) -> Solution:
     names = [
         field.name
         for field in fields(Solution)
-        if field.name not in ("path", "solver", "exact", "accuracy", "notes")
+        if field.name not in ("path", "solver", "exact", "accuracy", "notes", "distributions")
     ]
     numbers = {name: gathered([getattr(point, name) for point, _ in points]) for name in names}
     width = max((width for _, width in points), default=0.0)
@@ -95,6 +96,7 @@ def solve(path: CapturePath) -> Solution:
             f"({_REPLICATIONS} replications)"
         ),
         notes=tuple(notes),
+        distributions=None if shape else RecordedQuantiles(path, _PACKETS, _REPLICATIONS),
         **numbers,
     )
 

@@ -22,6 +22,9 @@ HELD = {
     "capacity",
     "packets",
     "threshold",
+    "level",
+    "backlog",
+    "room",
 }  # whole numbers, and what chooses a branch
 NEAR = 1e-9  # "almost equal": far above rounding, far below anything a difference may hide in
 Grid = Mapping[str, Sequence[float]]
@@ -203,6 +206,17 @@ CASES: Mapping[str, Case] = {
             (offered_rate - 1.0) * duration > 0.5 * capacity
         ),
     ),
+    "first_passage_cdf_brownian": Case(
+        {
+            "time": (1e-2, 1.0, 30.0),
+            "distance": (0.3, 40.0),
+            "drift": (1e-9, 0.4, 2.0),
+            "variance": (0.5, 2.0),
+        },
+        roundings=200.0,
+        floor=1e-12,
+        why="a normal tail to the power that its exponent has",
+    ),
     "fixed_sleep": Case(
         VACATIONS | {"sleep": (1e-3, 1.0, 30.0)},
         roundings=64.0,
@@ -236,6 +250,42 @@ CASES: Mapping[str, Case] = {
     "mean_max_erlang": Case(ERLANG, floor=1e-13, why=GAMMAS),
     "mean_occupancy_mg1k": Case(SMALL, floor=1e-14, why="stated in its notes"),
     "mean_occupancy_mm1k": Case(QUEUE),
+    "mean_overflow_time_diffusion": Case(
+        {
+            "barrier": (1.0, 30.0),
+            "drift": (-0.5, -NEAR, 0.0, NEAR, 3.0),
+            "variance": (0.7, 2.0),
+            "level": (0.0, 0.25),
+        },
+        roundings=64.0,
+    ),
+    "mean_overflow_time_mg1k": Case(
+        {
+            "offered_load": LOADS,
+            "capacity": (1, 2, 4),
+            "service_time": (1.0, 3e-7),
+            "level": (0, 1),
+        },
+        floor=1e-12,
+        why="stated in its notes",
+    ),
+    "mean_overflow_time_mm1k": Case(
+        {
+            "offered_load": LOADS,
+            "capacity": (1, 2, 3, 5),
+            "service_time": (1.0, 3e-7),
+            "level": (0, 1),
+        },
+        floor=1e-13,
+        why="stated in its notes",
+    ),
+    "mean_recovery_time_mg1": Case(
+        {
+            "backlog": (0, 1, 40),
+            "offered_load": (0.0, 0.3, 1.0 - NEAR, 1.0, 2.0),
+            "service_time": (1.0, 3e-7),
+        }
+    ),
     "mean_sojourn_time_mg1k": Case(
         SMALL | {"service_time": (1.0, 3e-7)}, floor=1e-14, why="stated in its notes"
     ),
@@ -268,6 +318,15 @@ CASES: Mapping[str, Case] = {
             "poll_cost": (0.0, 0.3, 0.6, 5.0, 50.0),
             "scv": (0.0, 1.0, 1.5),
         }
+    ),
+    "recovery_time_cdf_mg1": Case(
+        {
+            "time": (0.5, 1.0, 2.5, 5.0),
+            "backlog": (0, 1, 2, 3),
+            "offered_load": (1e-6, 0.3, 1.0 - NEAR),
+        },
+        floor=1e-13,
+        why="scipy's Poisson probabilities",
     ),
     "retire_timer_block_rate": Case(
         {"offered_rate": (1e-9, 0.3, 10.0), "block": (1, 2, 4), "timeout": (1e-6, 1.0, 50.0)},
@@ -305,6 +364,24 @@ CASES: Mapping[str, Case] = {
         SMALL | {"time": (0.0, 0.3, 7.0, 60.0), "service_time": (1.0, 0.25)},
         floor=1e-13,
         why="stated in its notes",
+    ),
+    "stall_drops": Case(
+        {"offered_rate": (1e-3, 1.0, 30.0), "stall": (0.1, 2.0), "room": (0, 1, 2, 5, 20)},
+        floor=1e-12,
+        why="stated in its notes",
+    ),
+    "stall_loss_probability": Case(
+        {"offered_rate": (1e-3, 1.0, 30.0), "stall": (0.1, 2.0), "room": (0, 1, 2, 5, 20)},
+        floor=1e-13,
+        why=GAMMAS,
+    ),
+    "variance_recovery_time_mg1": Case(
+        {
+            "backlog": (0, 1, 40),
+            "offered_load": (0.0, 0.3, 1.0 - NEAR, 1.0, 2.0),
+            "service_time": (1.0, 3e-7),
+            "service_scv": (0.0, 0.25, 1.0, 4.0),
+        }
     ),
     "wakeup_rate_saturated": Case(COSTS),
 }

@@ -11,6 +11,7 @@ import pytest
 from capmodel.path import CapturePath, Driver, Wakeup
 from capmodel.simulation.costs import costs, plain, source
 from capmodel.simulation.events import events
+from capmodel.simulation.record import no_record
 from capmodel.simulation.run import simulate
 from capmodel.simulation.tally import COUNTS, TIMES
 from capmodel.simulation.tandem import recursion
@@ -48,7 +49,7 @@ def both(path: CapturePath, packets: int, horizon: float = np.inf) -> tuple[Any,
         if engine == "recursion":
             recursion(c, *tail, *NO_FACTORS)
         else:
-            events((c, c), (np.inf, np.inf), 0, *tail)
+            events((c, c), (np.inf, np.inf), 0, *tail, no_record())
         found += [times, counts]
     return tuple(found)  # type: ignore[return-value]
 

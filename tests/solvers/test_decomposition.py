@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from capmodel.path import Arrivals, CapturePath, Cores, Driver, Kernel, Wakeup
 from capmodel.results import Solution
 from capmodel.solvers import decomposition, exact, simulation
+from capmodel.solvers._chains import kernel_of, sleeper
+from capmodel.solvers._feeds import source, tandem_feed
 from capmodel.solvers._fixed_points import fixed_points
+from capmodel.solvers._sleeping import solve_sleeper
 from tests.solvers.paths import random_paths
 
 # For rings and buffers of 32 packets or more; ACCURACY states what was measured.
@@ -70,10 +73,10 @@ def test_services_that_vary_less():
     wrong = []
     for drawn in random_paths(12, seed=3, service=0.5):
         path = replace(drawn, kernel=replace(drawn.kernel, ring=32))
-        feed = exact.tandem_feed(exact.source(path.arrivals), 32, exact.kernel_of(path))
-        consumer = exact.sleeper(path, stages=decomposition.wait_stages(path))
+        feed = tandem_feed(source(path.arrivals), 32, kernel_of(path))
+        consumer = sleeper(path, stages=decomposition.wait_stages(path))
         assert consumer.stages == 2
-        truth = exact.solve_sleeper(feed, consumer, int(path.buffer.capacity)).carried
+        truth = solve_sleeper(feed, consumer, int(path.buffer.capacity)).carried
         wrong.append(abs(float(decomposition.solve(path).carried_rate / truth) - 1.0))
     within(np.array(wrong))
 

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from capmodel.path import Arrivals, CapturePath, Driver, Wakeup
 from capmodel.results import Solution
 from capmodel.solvers import _crosswise, exact
+from capmodel.solvers._chains import kernel_of, sleeper
+from capmodel.solvers._feeds import source, tandem_feed
+from capmodel.solvers._sleeping import solve_sleeper
 from tests.oracles.reference import reference_values
 from tests.oracles.tandem_chain import OneCore, Phases, TwoCores, erlang, exponential, rates
 
@@ -267,11 +270,9 @@ def test_ring_as_level_or_buffer_as_level(ring, capacity, scv, waits, interrupt,
     kernel = replace(path.kernel, drop_cost=drop, driver=Driver(interrupt_cost=interrupt))
     path = replace(path, kernel=kernel, wakeup=wakeup)
     pace = {"full_pace": 1.0 / drop, "empty_pace": 1.0 / 1.4 if spins else 1.0}
-    feed = exact.tandem_feed(exact.source(path.arrivals), ring, exact.kernel_of(path), **pace)
-    one = exact._named(exact.solve_sleeper(feed, exact.sleeper(path), capacity))
-    other = _crosswise.solve_crosswise(
-        1.1, ring, exact.kernel_of(path), exact.sleeper(path), capacity, **pace
-    )
+    feed = tandem_feed(source(path.arrivals), ring, kernel_of(path), **pace)
+    one = exact._named(solve_sleeper(feed, sleeper(path), capacity))
+    other = _crosswise.solve_crosswise(1.1, ring, kernel_of(path), sleeper(path), capacity, **pace)
     assert one.keys() == other.keys()
     for name, value in one.items():
         assert value == pytest.approx(other[name], rel=TIGHT, abs=1e-300), name
