@@ -58,7 +58,7 @@ def feed_of(path: CapturePath, *, silent: bool = False) -> Feed:
     """What comes to the buffer; `silent` if nothing more arrives at the ring."""
     arrivals = source(path.arrivals)
     if silent:
-        arrivals = replace(arrivals, rates=0.0 * arrivals.rates)
+        arrivals = replace(arrivals, arrive=0.0 * arrivals.arrive)
     return feed_from(path, arrivals)
 
 
