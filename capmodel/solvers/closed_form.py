@@ -117,12 +117,24 @@ def _auto(path: CapturePath) -> Solution:
         core_time=times,
         ring_occupancy=mixed("ring_occupancy"),
         buffer_occupancy=mixed("buffer_occupancy"),
-        sojourn_time=mixed("sojourn_time"),
+        sojourn_time=_mean_sojourn(same, split, mean),
         regime=where(same.captured < split.captured, same.regime, split.regime),
         captured_std=np.sqrt(variance),
         distributions=None,
         notes=("automatic scheduling: the mean of the two placements, weighted by time in each",),
     )
+
+
+def _mean_sojourn(same: Solution, split: Solution, mean: Callable[[Array, Array], Array]) -> Array:
+    """Of the packets carried in either placement; a placement that carries none has no say."""
+    carried = [floats(place.carried_rate) for place in (same, split)]
+    spent = [
+        where(rate > 0.0, rate * where(rate > 0.0, floats(place.sojourn_time), 0.0), 0.0)
+        for rate, place in zip(carried, (same, split), strict=True)
+    ]
+    total = mean(carried[0], carried[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return where(total > 0.0, mean(spent[0], spent[1]) / total, np.inf)
 
 
 SOLVE_BY_PINNING: dict[str, Callable[[CapturePath], Solution]] = {
