@@ -9,6 +9,7 @@ import os
 import platform
 import socket
 import struct
+import time
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,9 @@ from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import LabPoint
 from capmodel.lab.receivers import CHECKSUM
+
+# most time for an earlier socket to leave the queue [s]
+_RELEASE = 5.0
 
 # linux/if_xdp.h, linux/socket.h
 AF_XDP, SOL_XDP = 44, 283
@@ -192,9 +196,13 @@ def _load(map_descriptor: int) -> int:
 def _bind(descriptor: int, interface: int) -> None:
     """Bind to the interface's first queue; Python's sockets do not know the address."""
     address = ctypes.create_string_buffer(struct.pack("HHIII", AF_XDP, XDP_COPY, interface, 0, 0))
-    if _libc.bind(descriptor, address, 16) != 0:
+    end = time.monotonic() + _RELEASE
+    while _libc.bind(descriptor, address, 16) != 0:
         problem = ctypes.get_errno()
-        raise OSError(problem, os.strerror(problem))
+        # the kernel takes a closed socket off its queue some time after the closing
+        if problem != errno.EBUSY or time.monotonic() > end:
+            raise OSError(problem, os.strerror(problem))
+        time.sleep(0.01)
 
 
 def _address(memory: mmap.mmap) -> int:
