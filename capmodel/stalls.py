@@ -228,8 +228,8 @@ def _fillings(prediction: Prediction, peak: float) -> dict[str, _Filling]:
     """Both stages at the rate of a burst; what they lose there anyway is their surplus."""
     path = prediction.path
     arrivals = replace(path.arrivals, rate=peak, duration=np.inf)
-    if arrivals.process == "on_off":  # within a burst
-        arrivals = replace(arrivals, process="poisson", scv=1.0, on=0.0, off=0.0)
+    if arrivals.process in ("on_off", "map"):  # within a burst nothing else varies
+        arrivals = replace(arrivals, process="poisson", scv=1.0, on=0.0, off=0.0, phases=None)
     busy = replace(path, arrivals=arrivals)
     crowded, usual = solve(busy, prediction.solver), prediction.solution
     found = {}

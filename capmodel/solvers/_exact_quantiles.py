@@ -12,12 +12,12 @@ from capmodel.numerics.cyclic_reduction import Weights, solve_levels
 from capmodel.numerics.gth import Array
 from capmodel.numerics.level_law import Blocks, LevelLaw
 from capmodel.numerics.uniformisation import Absorption, TooMuchWorkError, absorption
-from capmodel.numerics.whole_chain import whole_chain
+from capmodel.numerics.whole_chain import by_state, whole_chain
 from capmodel.path import CapturePath
 from capmodel.solvers._chains import feed_of, kernel_of, paces, sleeper
 from capmodel.solvers._crosswise import crosswise_chain
 from capmodel.solvers._feeds import COUNTS
-from capmodel.solvers._sleeping import Feed, SleeperChain, solve_sleeper
+from capmodel.solvers._sleeping import SUMS, Feed, SleeperChain, solve_sleeper
 
 MOST_PHASES = 450  # of a level, waits included; time grows with the cube
 MOST_STATES = 200_000
@@ -119,8 +119,13 @@ class ExactQuantiles:
             )
         everything = np.concatenate([below, law.phases.ravel()])
         rates, done, dropped = self._alone(law.blocks.count)
-        arrives = (whole_chain(law.blocks) - self._silent).tocsr()
-        start = arrives.T @ everything
+        arrives = (whole_chain(law.blocks) - self._silent).tocoo()
+        held = self._held
+        # an arrival that finds no room may still move the chain of the arrivals
+        taken = held[arrives.col] > held[arrives.row]
+        start = np.bincount(
+            arrives.col[taken], (everything[arrives.row] * arrives.data)[taken], states
+        )
         try:
             return absorption(rates, done + dropped, start / start.sum(), done)
         except TooMuchWorkError:
@@ -128,6 +133,19 @@ class ExactQuantiles:
                 "sojourn_quantile: times of very different length make this chain too stiff to "
                 f"be followed packet by packet; {_ELSEWHERE}"
             ) from None
+
+    @cached_property
+    def _held(self) -> Array:
+        """Packets in ring and buffer together, by state."""
+        feed = feed_of(self.path)
+        chain = SleeperChain(feed, sleeper(self.path), int(self.path.buffer.capacity))
+        levels, _ = chain.rates(feed)
+        weights, column = by_state(levels, chain.weights), len(SUMS) + COUNTS.index("in_ring")
+        weights[chain.bottom.waiting, column] = feed.counts[:, COUNTS.index("in_ring")]
+        if len(weights[chain.bottom.signalling]):
+            signal = feed.signal_counts[:, COUNTS.index("in_ring")]
+            weights[chain.bottom.signalling, column] = signal
+        return weights[:, column] + weights[:, SUMS.index("in_buffer")]
 
     @cached_property
     def _silent(self) -> Any:

@@ -15,7 +15,7 @@ from capmodel.numerics.whole_chain import by_state, whole_chain
 from capmodel.path import CapturePath
 from capmodel.solvers import exact
 from capmodel.solvers._chains import feed_of, kernel_of, sleeper
-from capmodel.solvers._feeds import COUNTS, source
+from capmodel.solvers._feeds import COUNTS, source, states
 from capmodel.solvers._sleeping import SUMS, SleeperChain
 
 MOST_STATES = 60_000
@@ -32,9 +32,8 @@ def objection(path: CapturePath) -> str | None:
         return reason
     if exact.is_regular(path):
         return "constant intervals between arrivals"
-    states = 2 if path.arrivals.process == "on_off" else 1
     kernel = 1.0 + float(path.kernel.ring) * PhaseType.fit(1.0, float(path.kernel.scv)).order
-    each = states * (kernel if path.kernel.cost > 0.0 else 1.0)
+    each = states(path.arrivals) * (kernel if path.kernel.cost > 0.0 else 1.0)
     kinds = PhaseType.fit(1.0, float(path.consumer.scv)).order + 2
     if each > MOST_PHASES or each * kinds * float(path.buffer.capacity) > MOST_STATES:
         return f"a chain of more than {MOST_STATES} states"
@@ -81,8 +80,10 @@ def path_chain(path: CapturePath, ring: int = 0, buffer: int = 0, *, ends: str =
     if len(signalling):
         signalling[:, len(SUMS) :] = feed.signal_counts
     arrivals = source(path.arrivals)
-    slow = arrivals.moves[arrivals.moves > 0.0]
-    start = _start(path, chain, levels, stationary(arrivals.moves), ring, buffer)
+    moves = arrivals.moves + arrivals.arrive
+    between = moves[~np.eye(len(moves), dtype=bool)]
+    slow = between[between > 0.0]
+    start = _start(path, chain, levels, stationary(moves), ring, buffer)
     return PathChain(rates, weights, start, 30.0 / float(slow.min()) if slow.size else 0.0)
 
 

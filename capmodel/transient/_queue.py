@@ -84,14 +84,20 @@ def stage_queue(path: CapturePath, stage: str, solution: Solution | None = None)
 def steady(path: CapturePath) -> Solution:
     """The endless path's steady state, by a solver that knows small losses where there is one."""
     endless = replace(path, arrivals=replace(path.arrivals, duration=np.inf))
-    if path.arrivals.scv == 1.0 and decomposition.accepts(endless) is None:
+    if path.arrivals.process != "cbr" and decomposition.accepts(endless) is None:
         return decomposition.solve(endless)
     return solve(endless)
 
 
 def peak_inflow(path: CapturePath) -> tuple[float, float]:
-    """Rate [1/s] and scv [-] at which packets come to the ring, while a burst lasts if any."""
+    """Rate [1/s] and scv [-] at which packets come to the ring, while a burst lasts if any.
+
+    Of arrivals that follow a chain: their mean rate, and the variability of long counts.
+    """
     arrivals = path.arrivals
+    if arrivals.phases is not None:
+        rate = min(float(arrivals.rate), float(path.kernel.driver.bus_rate))
+        return rate, float(arrivals.phases.dispersion_limit)
     scv = 1.0 if arrivals.process == "poisson" else float(arrivals.scv)
     return min(float(arrivals.peak_rate), float(path.kernel.driver.bus_rate)), scv
 

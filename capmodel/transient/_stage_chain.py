@@ -46,12 +46,13 @@ class StageChain:
 
 
 def stage_chain(path: CapturePath, stage: str, level: int) -> StageChain | None:
-    """The chain of a stage with so many packets in it; None where there is no decomposition."""
+    """The chain of a stage with so many packets in it; None where the decomposition has none."""
     endless = replace(path, arrivals=replace(path.arrivals, duration=np.inf))
     if decomposition.accepts(endless) is not None:
         return None
     known = decomposition.solve(endless).distributions
-    assert isinstance(known, StageQuantiles)
+    if not isinstance(known, StageQuantiles):
+        return None
     return {"ring": _ring, "buffer": _buffer}[stage](known, level)
 
 

@@ -15,6 +15,7 @@ from capmodel.formulary import (
     occupancy_quantile_mm1k,
     sojourn_time_quantile_mm1k,
 )
+from capmodel.numerics.arrival_process import MAP
 from capmodel.path import Arrivals, CapturePath, Wakeup
 from capmodel.results import Solution
 from capmodel.solvers import SOLVERS, closed_form, decomposition, exact, solve
@@ -286,3 +287,31 @@ def test_a_spinning_consumer_and_one_that_only_reads() -> None:
         1.0 - (second * np.exp(-first * 3.0) - first * np.exp(-second * 3.0)) / (second - first),
         abs=1e-6,
     )
+
+
+def modulated(path: CapturePath, rate: float) -> CapturePath:
+    """The same path with arrivals that come in bouts, and move their chain with some packets."""
+    bouts = MAP([[0.0, 0.05], [0.1, 0.0]], [[0.2, 0.1], [0.3, 3.0]])
+    return replace(path, arrivals=Arrivals(rate, "map", phases=bouts))
+
+
+@pytest.mark.parametrize("rate", [0.4, 1.5])
+def test_arrivals_that_follow_a_chain(rate: float) -> None:
+    """Little's law of the accepted; an arrival refused at a full ring moves the chain, no more."""
+    path = modulated(split(ring=3, capacity=120, consumer_cost=0.3), rate)
+    solution = exact.solve(path)
+    law = known(solution)
+    assert float(solution.drops["ring"]) > 1e-3 * rate
+    assert float(solution.drops["buffer"]) < 1e-9 * rate
+    assert law.mean_sojourn == pytest.approx(float(solution.sojourn_time), rel=1e-7)
+    assert law.sojourn.probability == pytest.approx(1.0, rel=1e-8)
+    single_stage = modulated(CapturePath.single(rate=rate, capacity=5, consumer_cost=1.0), rate)
+    solution = exact.solve(single_stage)
+    assert known(solution).mean_sojourn == pytest.approx(float(solution.sojourn_time), rel=1e-9)
+    assert known(solution).sojourn.probability == pytest.approx(1.0, rel=1e-12)
+
+
+def test_the_decomposition_of_such_arrivals_has_means_only() -> None:
+    solution = decomposition.solve(modulated(split(ring=32, capacity=32), 0.5))
+    with pytest.raises(ValueError, match="means only"):
+        solution.sojourn_quantile(0.5)

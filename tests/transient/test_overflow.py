@@ -15,6 +15,7 @@ from capmodel.formulary import (
     overflow_time_cdf_mm1k,
     overflow_time_quantile_mm1k,
 )
+from capmodel.numerics.arrival_process import MAP
 from capmodel.path import Arrivals, Buffer, CapturePath, Cores, Wakeup
 from capmodel.transient import OverflowTime, overflow_time
 from capmodel.transient.overflow import _alone
@@ -212,3 +213,19 @@ def test_bad_input() -> None:
         found.cdf(-1.0)
     with pytest.raises(ValueError, match="p must lie between"):
         found.quantile(1.0)
+
+
+def test_arrivals_that_follow_a_chain() -> None:
+    """One state of it is Poisson; bouts overflow far sooner; the large path answers as well."""
+    plain = CapturePath.single(rate=0.8, capacity=30, consumer_cost=1.0)
+    one = replace(plain, arrivals=Arrivals(0.8, "map", phases=MAP([[0.0]], [[5.0]])))
+    assert overflow_time(one, "ring").mean == pytest.approx(
+        float(mean_overflow_time_mm1k(0.8, 30)), rel=1e-9
+    )
+    bouts = MAP.mmpp([2.0, 0.2], [0.01, 0.01])
+    bursty = replace(plain, arrivals=Arrivals(0.8, "map", phases=bouts))
+    assert overflow_time(bursty, "ring").mean < 0.5 * overflow_time(one, "ring").mean
+    for rate in (0.4, 1.5):
+        path = split(rate=rate, ring=4096, capacity=100_000)
+        large = overflow_time(replace(path, arrivals=Arrivals(rate, "map", phases=bouts)), "ring")
+        assert large.quantile(0.5) > 0.0
