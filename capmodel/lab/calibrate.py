@@ -412,6 +412,50 @@ def validation_text(result: Validation) -> str:
     )
 
 
+def measure_set(
+    *,
+    rounds: int = 8,
+    journal: str | Path | None = None,
+    seed: int = 0,
+    steering: bool | None = None,
+    measure: Measure | None = None,
+    progress: Progress | None = None,
+) -> tuple[Calibration, Experiment]:
+    """Calibrate on one design and measure the other in the same rounds, for a set that lasts.
+
+    Parameters
+    ----------
+    rounds, journal, seed, steering, measure, progress
+        As for :func:`calibrate`.
+
+    Returns
+    -------
+    tuple
+        The calibration, and the experiment that it has not seen.
+
+    Raises
+    ------
+    ValueError, LabError
+        As for :func:`calibrate`.
+
+    Notes
+    -----
+    A machine whose pace changes over minutes, as a virtual one's does with its neighbours, gives
+    the second of two experiments other costs than the first. Here both meet the same changes.
+    """
+    host = this_host()
+    steered = may_steer() if steering is None else steering
+    designs = calibration_design(steering=steered), validation_design(steering=steered)
+    both = run_experiment(
+        (*designs[0], *designs[1]), rounds=rounds, journal=journal, seed=seed, measure=measure,
+        progress=progress,
+    )  # fmt: skip
+    known = Experiment(both.results[: len(designs[0])], rounds)
+    fresh = Experiment(both.results[len(designs[0]) :], rounds)
+    found = fit(observations(known), load_priors(), cores=host.cores, seed=seed, progress=progress)
+    return Calibration(found, known, host), fresh
+
+
 def write_set(
     folder: Path, calibration: Calibration, validation: Validation, machine: str, notes: str
 ) -> None:
@@ -433,10 +477,9 @@ def write_set(
         Part("calibration", calibration.experiment),
         Part("validation", validation.experiment),
     ]
-    rounds = f"{calibration.experiment.rounds} and {validation.experiment.rounds}"
     method = (
-        "capmodel lab: raw frames through a virtual link in a network namespace of its own, "
-        f"{rounds} interleaved rounds of calibration and validation points, medians; runs that "
+        "capmodel lab: raw frames through a virtual link in a network namespace of its own; "
+        f"{calibration.experiment.rounds} rounds over the points of both roles, medians; runs that "
         "lost more than 2 % to the hypervisor or 1 % to other processes count as noisy and are "
         "repeated within half of the plan"
     )

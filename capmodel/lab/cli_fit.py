@@ -12,6 +12,8 @@ from capmodel.cli_output import as_json, progress_bar
 from capmodel.lab.calibrate import (
     Calibration,
     calibrate,
+    judge,
+    measure_set,
     validate,
     write_calibration,
     write_set,
@@ -22,6 +24,7 @@ from capmodel.lab.host import Host, this_host
 from capmodel.lab.machine_file import check_machine_path
 from capmodel.lab.priors import load_priors
 from capmodel.lab.programs_check import check_programs, programs_text
+from capmodel.machine import load_machine
 
 MACHINE = "host.toml"
 
@@ -45,7 +48,7 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--save", metavar="DIR", type=Path,
-        help="measure validation points too, and write both as a set of measurements",
+        help="measure validation points in the same rounds, and write both as a set",
     )  # fmt: skip
     parser.add_argument("--notes", metavar="TEXT", default="", help="what the set's meta says too")
 
@@ -95,19 +98,25 @@ def run_calibrate(options: argparse.Namespace) -> int:
     if options.data is not None and (options.save is not None or options.journal is not None):
         raise ValueError("data is fitted without measuring: it excludes save and journal")
     check_machine_path(options.out)
+    given = {"rounds": options.rounds, "journal": options.journal, "seed": options.seed,
+             "progress": _progress()}  # fmt: skip
+    checked = None
     if options.data is not None:
         result = _stored(options.data, options.seed)
         write_calibration(result, options.out, source="capmodel")
+    elif options.save is not None:
+        result, fresh = measure_set(**given)
+        write_calibration(result, options.out)
+        checked = judge(load_machine(options.out), fresh, result.host)
+        write_set(options.save, result, checked, options.out.stem, options.notes)
     else:
-        result = calibrate(
-            rounds=options.rounds, journal=options.journal, out=options.out, seed=options.seed,
-            progress=_progress(),
-        )  # fmt: skip
-    print(as_json(result.to_dict()) if options.json else str(result))
-    if not options.json:
-        print(f"written: {options.out}")
-    if options.save is not None:
-        _save(options, result)
+        result = calibrate(out=options.out, **given)
+    if options.json:
+        print(as_json(result.to_dict()))
+        return 0
+    print(f"{result}\nwritten: {options.out}")
+    if checked is not None:
+        print(f"\n{checked}\nwritten: {options.save}")
     return 0
 
 
@@ -176,16 +185,3 @@ def _stored(folder: Path, seed: int) -> Calibration:
         progress=_progress(),
     )  # fmt: skip
     return Calibration(found, None, host)
-
-
-def _save(options: argparse.Namespace, result: Calibration) -> None:
-    journal = options.journal
-    if journal is not None:
-        journal = journal.with_name(f"{journal.stem}-validation{journal.suffix}")
-    checked = validate(
-        options.out, rounds=options.rounds, journal=journal, seed=options.seed + 1,
-        progress=_progress(),
-    )  # fmt: skip
-    write_set(options.save, result, checked, options.out.stem, options.notes)
-    if not options.json:
-        print(f"\n{checked}\nwritten: {options.save}")

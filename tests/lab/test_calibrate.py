@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from capmodel import predict
-from capmodel.lab.calibrate import calibrate, validate, write_set
+from capmodel.lab.calibrate import calibrate, judge, measure_set, validate, write_set
 from capmodel.lab.data_set import read_observations
 from capmodel.lab.design import calibration_design, validation_design
 from capmodel.lab.experiment import Experiment, run_experiment
@@ -195,6 +195,10 @@ def test_calibrate_validate_and_save(tmp_path: Path) -> None:
     assert checked.p90_error < 0.025
     assert "not pinned down" in str(result)
     assert "noise floor" in str(checked)
+    joint, fresh = measure_set(rounds=2, measure=lab, steering=True)
+    assert joint.experiment is not None
+    assert tuple(each.point for each in joint.experiment.results) == calibration_design()
+    assert judge(load_machine(out), fresh, this_host()).mean_error < 0.01
     folder = tmp_path / "set"
     write_set(folder, result, checked, "host", "a fake")
     rows = read_observations(folder, "validation")
