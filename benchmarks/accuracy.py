@@ -57,7 +57,7 @@ def _named(solution: Solution) -> dict[str, float]:
         "poll": solution.poll_rate, "in ring": solution.ring_occupancy,
         "in buffer": solution.buffer_occupancy, "loss": solution.loss,
     }  # fmt: skip
-    return {name: float(value) for name, value in values.items()}  # type: ignore[arg-type]
+    return {name: float(value) for name, value in values.items()}
 
 
 def _worst(solution: Solution, chain: Mapping[str, Any], least: float = 0.0) -> float:

@@ -95,10 +95,11 @@ def replay(
     costs, notes = None, packets.notes
     if takes_costs(mean):
         each = path_of(((sizes, 1.0),))
-        costs = tuple(
+        of_kernel, of_consumer = (
             np.broadcast_to(np.asarray(stage.cost, dtype=np.float64), sizes.shape)[which]
             for stage in (each.kernel, each.consumer)
         )
+        costs = of_kernel, of_consumer
     elif len(sizes) > 1:
         notes = (*notes, "on this path frame sizes enter by their mean")
     greatest = _rate_over(times, _BUS_WINDOW)
@@ -110,7 +111,7 @@ def replay(
         )
     result = simulate(
         mean, packets=max(len(times), 2 * replications), replications=replications, seed=seed,
-        trace=times, trace_costs=costs,  # type: ignore[arg-type]
+        trace=times, trace_costs=costs,
     )  # fmt: skip
     return changed(result, notes=(*result.notes, *notes))
 

@@ -40,16 +40,16 @@ def _register() -> None:
     strategies.register_type_strategy(CapturePath, lambda _: paths())
 
 
-import numpy as np  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+import numpy as np
+from hypothesis import strategies as st
 
-from capmodel.api import DEFAULT_APPLICATION  # noqa: E402
-from capmodel.application import load_application  # noqa: E402
-from capmodel.assemble import Choices, assemble  # noqa: E402
-from capmodel.backend import Backend, backend_names, load_backend  # noqa: E402
-from capmodel.machine import Machine, load_machine, machine_names  # noqa: E402
-from capmodel.numerics.arrival_process import MAP  # noqa: E402
-from capmodel.path import (  # noqa: E402
+from capmodel.api import DEFAULT_APPLICATION
+from capmodel.application import load_application
+from capmodel.assemble import Choices, assemble
+from capmodel.backend import Backend, backend_names, load_backend
+from capmodel.machine import Machine, load_machine, machine_names
+from capmodel.numerics.arrival_process import MAP
+from capmodel.path import (
     ARRIVAL_PROCESSES,
     DRIVER_MODES,
     PINNINGS,
@@ -62,7 +62,7 @@ from capmodel.path import (  # noqa: E402
     Kernel,
     Wakeup,
 )
-from capmodel.workload import IMIX, WIRE_OVERHEAD, Bursts, Workload  # noqa: E402
+from capmodel.workload import IMIX, WIRE_OVERHEAD, Bursts, Workload
 
 __all__ = ["machines", "maps", "paths", "predictions_kwargs", "workloads"]
 
@@ -318,7 +318,7 @@ def maps(draw: DrawFn, *, phases: int = 2) -> MAP:
         np.diag(arriving.diagonal()) + arriving * draw(st.sampled_from((0.0, 1.0))),
     )
     arriving[0, 0] += 1.0
-    return MAP(silent, arriving)  # type: ignore[arg-type]
+    return MAP(silent, arriving)
 
 
 @st.composite
@@ -333,7 +333,7 @@ def _arrivals(draw: DrawFn, wishes: Mapping[str, Any], kernel: float, work: floa
         return Arrivals(rate, "map", duration=duration, phases=draw(maps()))
     if process != "on_off":
         scv = {"cbr": 0.0, "poisson": 1.0}[process]
-        return Arrivals(rate, process, scv, duration=duration)  # type: ignore[arg-type]
+        return Arrivals(rate, process, scv, duration=duration)  # type: ignore[arg-type]  # drawn of its names
     on, off = (slower * draw(_log_floats(10.0, 1e5)) for _ in range(2))
     return Arrivals(
         rate, "on_off", draw(st.sampled_from((0.0, 1.0))), on, off, draw(st.booleans()), duration
@@ -433,7 +433,7 @@ def paths(
         ("policy", _KINDS_BY_POLICY), ("buffer", ("slots", "ring", "double", "blocks")),
         ("on_full", ("drop", "block")),
     ):  # fmt: skip
-        _wished(wishes[name], options, name)  # type: ignore[arg-type]
+        _wished(wishes[name], options, name)  # type: ignore[arg-type]  # one of the tables is a mapping
     return _paths(wishes)
 
 
@@ -446,7 +446,7 @@ def _accepted(backend: str, machine: str, argument: str) -> tuple[str | None, ..
     nothing = Choices()
 
     def fits(option: str | None) -> bool:
-        choices = replace(nothing, **{argument: option})  # type: ignore[arg-type]
+        choices = replace(nothing, **{argument: option})  # type: ignore[arg-type]  # of two names
         try:
             assemble(workload, application, mechanism, rig, choices)
         except ValueError:

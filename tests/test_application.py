@@ -130,7 +130,7 @@ def test_unknown_applications(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_application(name)
     with pytest.raises(TypeError, match="application must be a name or an Application"):
-        load_application(3)  # type: ignore[arg-type]
+        load_application(3)
 
 
 def test_an_application_is_returned_as_it_is() -> None:

@@ -390,7 +390,7 @@ def test_a_report_tells_rows_values_and_intervals(tmp_path: Path) -> None:
 )
 def test_effort_is_checked_before_the_work(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        run("deri2004", **options)  # type: ignore[arg-type]
+        run("deri2004", **options)
 
 
 def test_claims_at_the_point_values_and_what_pins_them() -> None:

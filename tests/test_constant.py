@@ -113,7 +113,7 @@ def test_a_damaged_table_names_file_and_key(changed: dict[str, Any], message: st
 
 def test_a_bare_number_is_not_a_table() -> None:
     with pytest.raises(ValueError, match=r"^mine.toml, key 'w': must be a table, not 1.5"):
-        Constant.from_toml("w", 1.5, file="mine.toml")  # type: ignore[arg-type]
+        Constant.from_toml("w", 1.5, file="mine.toml")
 
 
 @given(CONSTANTS)

@@ -113,7 +113,7 @@ def test_unknown_machines_and_costs() -> None:
     with pytest.raises(
         TypeError, match=r"machine must be a name, a path to a .toml file or a Mach"
     ):
-        load_machine(3)  # type: ignore[arg-type]
+        load_machine(3)
 
 
 @pytest.mark.parametrize(

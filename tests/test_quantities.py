@@ -210,7 +210,7 @@ def test_a_buffer_size_is_finite_and_greater_than_zero(amount: float) -> None:
 
 def test_a_buffer_size_refuses_other_units_types_and_parts_of_slots() -> None:
     with pytest.raises(ValueError, match="unit of a buffer"):
-        BufferSize(1, "KiB")  # type: ignore[arg-type]
+        BufferSize(1, "KiB")
     with pytest.raises(TypeError, match="amount"):
         BufferSize(True, "bytes")
     with pytest.raises(ValueError, match="whole where slots"):

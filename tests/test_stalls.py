@@ -112,7 +112,7 @@ def test_one_question_at_a_time() -> None:
     with pytest.raises(ValueError, match="either a stall or a burst"):
         LIGHT.survives(stall=1.0, burst=(1e6, 1.0))
     with pytest.raises(ValueError, match="burst must be a pair"):
-        LIGHT.survives(burst="2Mpps")  # type: ignore[arg-type]
+        LIGHT.survives(burst="2Mpps")
 
 
 def test_quantiles_are_printed_where_they_are_known() -> None:

@@ -227,7 +227,7 @@ def test_arrivals_in_words(text: str, message: str | None) -> None:
     with pytest.raises(ValueError, match=message):
         Workload.from_user(1e5, 64, text)
     with pytest.raises(TypeError, match="arrivals must be a name, Bursts or a MAP"):
-        Workload.from_user(1e5, 64, 7)  # type: ignore[arg-type]
+        Workload.from_user(1e5, 64, 7)
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:

@@ -90,7 +90,7 @@ def test_damaged_arrivals(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Workload.from_user(1e5, arrivals=text)
     with pytest.raises(TypeError, match="arrivals must be a name, Bursts or a MAP"):
-        Workload.from_user(1e5, arrivals=3)  # type: ignore[arg-type]
+        Workload.from_user(1e5, arrivals=3)
 
 
 def test_arrivals_of_a_path() -> None:

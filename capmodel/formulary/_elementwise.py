@@ -19,7 +19,7 @@ import numpy as np
 from capmodel.formulary._typing import Array
 
 # as far as formulas go, a single number is an array without dimensions
-_FLOAT: Callable[[Any], Array] = np.float64  # type: ignore[assignment]
+_FLOAT: Callable[[Any], Array] = np.float64  # type: ignore[assignment]  # see above
 
 
 def floats(value: Any) -> Array:

@@ -51,6 +51,8 @@ class Namespace:
 
     Examples
     --------
+    Not every machine allows it, so this is not run as a test:
+
     >>> with Namespace() as namespace:  # doctest: +SKIP
     ...     print(namespace.run(["ip", "-brief", "link"]).stdout)
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,10 @@ class MAP:
 
     silent_rates: Rows
     arrival_rates: Rows
+
+    if TYPE_CHECKING:  # what it takes is wider than what it holds
+
+        def __init__(self, silent_rates: npt.ArrayLike, arrival_rates: npt.ArrayLike) -> None: ...
 
     def __post_init__(self) -> None:
         silent = _matrix("silent_rates", self.silent_rates)
@@ -117,7 +122,7 @@ class MAP:
                 f"switching must have a row and a column for each of the {pace.size} rates, "
                 f"not shape {moves.shape}"
             )
-        return cls(moves, np.diag(pace))  # type: ignore[arg-type]
+        return cls(moves, np.diag(pace))
 
     @cached_property
     def silent(self) -> Array:
@@ -227,7 +232,7 @@ class MAP:
 
     def scaled(self, pace: float) -> MAP:
         """The same process passed through `pace` times as fast."""
-        return MAP(self.silent * pace, self.arriving * pace)  # type: ignore[arg-type]
+        return MAP(self.silent * pace, self.arriving * pace)
 
     def at_rate(self, rate: float) -> MAP:
         """The same process, its time stretched until it has the given rate [1/s]."""

@@ -299,9 +299,9 @@ def _one_by_one(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolu
     # member() keeps each field's own type, which a dictionary of them cannot say
     solved = [
         solve_levels(
-            Levels(**member(levels, index)),  # type: ignore[arg-type]
-            Boundary(**member(boundary, index)),  # type: ignore[arg-type]
-            Weights(**member(weights, index)),  # type: ignore[arg-type]
+            Levels(**member(levels, index)),  # type: ignore[arg-type]  # see above
+            Boundary(**member(boundary, index)),  # type: ignore[arg-type]  # see above
+            Weights(**member(weights, index)),  # type: ignore[arg-type]  # see above
         )
         for index in np.ndindex(batch)
     ]

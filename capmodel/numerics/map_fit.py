@@ -291,7 +291,7 @@ def _used(silent: Array, arriving: Array) -> MAP:
     """Without phases that nothing leads to."""
     entered = (silent.sum(axis=0) + arriving.sum(axis=0)) > 0.0
     keep = np.ix_(entered, entered)
-    return MAP(silent[keep], arriving[keep])  # type: ignore[arg-type]
+    return MAP(silent[keep], arriving[keep])
 
 
 def _exponentials(scv: float, third_moment: float | None) -> tuple[float, float]:
@@ -375,7 +375,7 @@ def _canonical(slow: float, fast: float, decay: float) -> MAP:
         skip = min(decay * slow / larger, 1.0) if larger > 0.0 else 0.0
         arriving = [[skip * pace, 0.0], [(1.0 - again) * next_pace, again * next_pace]]
     silent = [[0.0, (1.0 - skip) * pace], [0.0, 0.0]]
-    return MAP(silent, arriving)  # type: ignore[arg-type]
+    return MAP(silent, arriving)
 
 
 __all__ = ["correlation_bounds", "fit_map", "fit_map2", "fit_mmpp2"]

@@ -197,6 +197,7 @@ def map_dispersion_limit(silent: Array, arriving: Array) -> float:
     mean = float(shares @ rates)
     pace = float(moves.sum(axis=1).max()) or 1.0
     generator = (np.diag(moves.sum(axis=1)) - moves) / pace
+    # sums of deviations have either sign: no probability is lost to their cancellation
     total = np.linalg.solve(generator + shares[None, :], rates - mean) / pace
     return float(1.0 + 2.0 * (shares @ arriving @ total) / mean)
 

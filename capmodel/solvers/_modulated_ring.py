@@ -12,6 +12,7 @@ from capmodel.numerics.cyclic_reduction import Boundary, Levels, Weights
 from capmodel.numerics.doubling import solve_few_phases
 from capmodel.numerics.gth import Array
 from capmodel.solvers._feeds import KernelService, Source, kron
+from capmodel.solvers._ring_stage import ring_server
 
 # sums, and whether they have a column for every state of the arrivals
 _SUMS = {
@@ -30,25 +31,12 @@ class ModulatedRing:
 
     def __init__(self, source: Source, ring: int, kernel: KernelService, signal: float) -> None:
         self.ring, self.kernel = ring, kernel
-        self.p, self.a = p, a = kernel.time.order, source.states
+        self.p, self.a = kernel.time.order, source.states
+        a = self.a
         self.coupled = signal > 0.0
-        kinds = 2 if self.coupled else 1
-        n = kinds * p + int(self.coupled)
-        b = kinds + int(self.coupled)
-        time, end = kernel.time, kinds * p
-        local, down = np.zeros((n, n)), np.zeros((n, n))
-        last, up, below = np.zeros((n, b)), np.zeros((b, n)), np.zeros((b, b))
-        for kind in range(kinds):
-            rows = slice(kind * p, kind * p + p)
-            local[rows, rows] = time.rates
-            up[kind, rows] = kernel.first
-        down[:p, :p] = np.outer(time.exits, time.start)
-        last[:p, 0] = time.exits
-        if self.coupled:
-            down[p:end, -1] = last[p:end, -1] = time.exits
-            local[-1, :p] = time.start / signal
-            below[-1, 0] = 1.0 / signal
-            up[-1, -1] = 1.0
+        local, down, last, up, below = ring_server(kernel, signal)
+        n, b = last.shape
+        kinds = b - int(self.coupled)
         unit = np.eye(a)
         self.services, self.chain = kron(local, unit), kron(np.eye(n), source.moves)
         self.below = kron(below, unit) + kron(np.eye(b), source.moves)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, Weights
@@ -27,23 +29,9 @@ class RingStage:
         self.ring, self.kernel = ring, kernel
         self.p, self.k = p, k = kernel.time.order, phases
         self.coupled = signal > 0.0
-        kinds = 2 if self.coupled else 1
-        n = kinds * p + int(self.coupled)
-        b = kinds + int(self.coupled)
-        time, end = kernel.time, kinds * p
-        local, down = np.zeros((n, n)), np.zeros((n, n))
-        last, up, below = np.zeros((n, b)), np.zeros((b, n)), np.zeros((b, b))
-        for kind in range(kinds):
-            rows = slice(kind * p, kind * p + p)
-            local[rows, rows] = time.rates
-            up[kind, rows] = kernel.first
-        down[:p, :p] = np.outer(time.exits, time.start)
-        last[:p, 0] = time.exits
-        if self.coupled:
-            down[p:end, -1] = last[p:end, -1] = time.exits
-            local[-1, :p] = time.start / signal
-            below[-1, 0] = 1.0 / signal
-            up[-1, -1] = 1.0
+        local, down, last, up, below = ring_server(kernel, signal)
+        n, b = last.shape
+        kinds = b - int(self.coupled)
         # a phase of the interval ends, the last of them with an arrival
         passing, arriving = erlang_arrivals(rate, phases)
         unit = np.eye(k)
@@ -55,7 +43,7 @@ class RingStage:
         core, ground = np.zeros((n, k, len(_SUMS))), np.zeros((b, k, len(_SUMS)))
         # what an arrival sees: it comes at the end of the last phase
         core[:, -1, index["not_full"]] = ground[:, -1, index["not_full"]] = k
-        core[:p, :, index["completed"]] = time.exits[:, None]
+        core[:p, :, index["completed"]] = kernel.time.exits[:, None]
         ground[:kinds, -1, index["interrupts"]] = k * rate * kernel.interrupts
         if self.coupled:
             core[-1, :, index["signalling"]] = 1.0
@@ -112,6 +100,41 @@ class RingStage:
             Boundary(below, self.up, last),
             Weights(self.ground, core, self.slope, top),
         )
+
+
+class RingServer(NamedTuple):
+    """Rates of the kernel, apart from arrivals [1/s], and where arrivals to an empty ring lead [-].
+
+    Above level 1 and at it: within a level, down one; from level 1 to the empty ring; from the
+    empty ring, where `up` holds probabilities; within the empty ring.
+    """
+
+    local: Array
+    down: Array
+    last: Array
+    up: Array
+    below: Array
+
+
+def ring_server(kernel: KernelService, signal: float) -> RingServer:
+    """The kernel with the consumer awake or, where a signal takes time, asleep; and the signal."""
+    p, time, signals = kernel.time.order, kernel.time, signal > 0.0
+    kinds = 2 if signals else 1
+    n, b, end = kinds * p + int(signals), kinds + int(signals), kinds * p
+    local, down = np.zeros((n, n)), np.zeros((n, n))
+    last, up, below = np.zeros((n, b)), np.zeros((b, n)), np.zeros((b, b))
+    for kind in range(kinds):
+        rows = slice(kind * p, kind * p + p)
+        local[rows, rows] = time.rates
+        up[kind, rows] = kernel.first
+    down[:p, :p] = np.outer(time.exits, time.start)
+    last[:p, 0] = time.exits
+    if signals:
+        down[p:end, -1] = last[p:end, -1] = time.exits
+        local[-1, :p] = time.start / signal
+        below[-1, 0] = 1.0 / signal
+        up[-1, -1] = 1.0
+    return RingServer(local, down, last, up, below)
 
 
 def erlang_arrivals(rate: float, phases: int) -> tuple[Array, Array]:

@@ -39,7 +39,7 @@ def test_one_place(law: Any, load: float) -> None:
 def test_one_phase_is_poisson(load: float, capacity: int) -> None:
     expected = float(loss_mm1k(load, capacity))
     for law in [("erlang", 1), ("hyperexponential", 1.0)]:
-        assert float(loss_gim1k(load, capacity, law)) == pytest.approx(expected, rel=1e-12)  # type: ignore[arg-type]
+        assert float(loss_gim1k(load, capacity, law)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("load", [0.7, 0.9])
@@ -52,7 +52,7 @@ def test_decay_of_constant_intervals(load: float) -> None:
 
 def test_large_and_extreme() -> None:
     for law in LAWS:
-        big = loss_gim1k([1e-9, 1e-3, 0.5, 1.0, 2.0, 1e6], 10_000_000, law)  # type: ignore[arg-type]
+        big = loss_gim1k([1e-9, 1e-3, 0.5, 1.0, 2.0, 1e6], 10_000_000, law)
         assert np.all(big >= 0.0)
         np.testing.assert_allclose(big[-2:], [0.5, 1 - 1e-6], rtol=1e-12)
         assert 0 < big[3] < 1e-6
@@ -70,4 +70,4 @@ def test_numbers_are_numbers(load: float, capacity: int, law: Any) -> None:
 def test_broadcasting_and_refusals() -> None:
     assert loss_gim1k([[0.5], [1.0]], [1, 2, 3]).shape == (2, 3)
     with pytest.raises(ValueError, match="arrivals must be one of"):
-        loss_gim1k(0.5, 3, "poisson")  # type: ignore[arg-type]
+        loss_gim1k(0.5, 3, "poisson")

@@ -77,7 +77,7 @@ def test_one_phase_is_exponential(load: float, capacity: int) -> None:
     """The phase recursion and the closed form of M/M/1/K share nothing."""
     expected = float(loss_mm1k(load, capacity))
     for law in [("erlang", 1), ("hyperexponential", 1.0)]:
-        assert float(loss_mg1k(load, capacity, law)) == pytest.approx(expected, rel=1e-12)  # type: ignore[arg-type]
+        assert float(loss_mg1k(load, capacity, law)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("load", [0.3, 0.9, 1.0, 1.4])
@@ -99,7 +99,7 @@ def test_many_phases_come_close_to_a_constant() -> None:
 
 def test_a_huge_load_loses_all_but_the_service() -> None:
     for law in LAWS:
-        found = loss_mg1k([599.0, 601.0, 1e6, 1e9], [2, 100, 10_000_000, 5], law)  # type: ignore[arg-type]
+        found = loss_mg1k([599.0, 601.0, 1e6, 1e9], [2, 100, 10_000_000, 5], law)
         np.testing.assert_allclose(found, 1 - 1 / np.array([599.0, 601.0, 1e6, 1e9]), rtol=1e-5)
 
 

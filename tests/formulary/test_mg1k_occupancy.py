@@ -71,9 +71,9 @@ def test_pollaczek_khinchine_in_a_large_buffer(law: Any, scv: float) -> None:
 
 def test_quantiles() -> None:
     for law in LAWS:
-        below = np.cumsum(occupancy_mg1k(np.arange(51), 0.9, 50, law))  # type: ignore[arg-type]
+        below = np.cumsum(occupancy_mg1k(np.arange(51), 0.9, 50, law))
         for p in [0.01, 0.3, 0.9, 0.9999]:
-            level = int(occupancy_quantile_mg1k(p, 0.9, 50, law))  # type: ignore[arg-type]
+            level = int(occupancy_quantile_mg1k(p, 0.9, 50, law))
             assert below[level] >= p > (below[level - 1] if level else 0.0)
 
 
@@ -88,6 +88,6 @@ def test_shape_and_refusals() -> None:
     with pytest.raises(ValueError, match="capacity must be a whole number from 1 to 1000000"):
         mean_occupancy_mg1k(0.5, 2_000_000)
     with pytest.raises(ValueError, match="service"):
-        mean_occupancy_mg1k(0.5, 2, "constant")  # type: ignore[arg-type]
+        mean_occupancy_mg1k(0.5, 2, "constant")
     with pytest.raises(ValueError, match="packets"):
         occupancy_mg1k(-1, 0.5, 3)

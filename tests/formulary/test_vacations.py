@@ -137,7 +137,7 @@ def test_tiny_losses_keep_their_digits() -> None:
         start, away, _ = threshold_start(0.01, 2, mpmath.inf, 1.0, 0.0, 40)
         for law in LAWS:
             lost, _ = vacation(law, 0.01, 36, 1.0, cut(start, 36), away, 250)
-            found = float(n_policy(0.01, 36, 1.0, 2, wakeup_latency=1.0, service=law).loss)  # type: ignore[arg-type]
+            found = float(n_policy(0.01, 36, 1.0, 2, wakeup_latency=1.0, service=law).loss)
             assert found < 1e-20
             assert float(found / lost - 1) == pytest.approx(0.0, abs=1e-12)
 
@@ -195,7 +195,7 @@ def test_conservation(
 def test_large_buffers_and_shapes() -> None:
     rates = np.array([0.5, 0.99, 1.0, 1.01, 1.5])
     for law in LAWS:
-        found = fixed_sleep(rates, 100_000, 1.0, 500.0, law)  # type: ignore[arg-type]
+        found = fixed_sleep(rates, 100_000, 1.0, 500.0, law)
         assert np.all(np.diff(found.loss) >= 0.0)
         np.testing.assert_allclose(found.loss[-1], 1 / 3, rtol=1e-12)
     found = n_policy([[0.5], [0.9]], [4, 9, 16], 1.0, 3)

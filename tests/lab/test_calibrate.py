@@ -154,7 +154,7 @@ def test_every_point_of_both_designs_can_be_predicted() -> None:
 )
 def test_a_point_without_a_model_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        path_of(LabPoint(**{"rate": 1e5, "duration": "10ms", **changes}), load_priors().machine(2))  # type: ignore[arg-type]
+        path_of(LabPoint(**{"rate": 1e5, "duration": "10ms", **changes}), load_priors().machine(2))
 
 
 def test_too_few_points_are_refused(measured: Experiment) -> None:

@@ -149,7 +149,7 @@ def test_others_on_a_shared_core_are_noise(own: float, calm: bool) -> None:
 )
 def test_refusals(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        run_experiment(DESIGN, measure=Counting(), **arguments)  # type: ignore[arg-type]
+        run_experiment(DESIGN, measure=Counting(), **arguments)
 
 
 def test_an_empty_design_is_refused() -> None:

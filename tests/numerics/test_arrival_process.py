@@ -68,8 +68,8 @@ def in_fractions(process: MAP, moments: int, lags: int) -> tuple[list[float], li
 
 
 PROCESSES = {
-    "two phases": MAP([[0, 3.0], [0.25, 0]], [[8.0, 0.5], [0.125, 1.0]]),  # type: ignore[arg-type]
-    "three phases": MAP(  # type: ignore[arg-type]
+    "two phases": MAP([[0, 3.0], [0.25, 0]], [[8.0, 0.5], [0.125, 1.0]]),
+    "three phases": MAP(
         [[0, 1.0, 0], [0, 0, 2.0], [0.5, 0, 0]], [[0, 0, 0.25], [4.0, 0, 0], [0, 0, 16.0]]
     ),
     "stiff": MAP.mmpp([1e6, 1.0], [1e-3, 1e-6]),
@@ -172,7 +172,7 @@ def test_samples_have_the_statistics() -> None:
 
 def test_equal_by_value_and_taken_by_the_formulary() -> None:
     process = MAP.mmpp([2.0, 0.5], [0.1, 0.3])
-    again = MAP(np.array([[0, 0.1], [0.3, 0]]), np.diag([2.0, 0.5]))  # type: ignore[arg-type]
+    again = MAP(np.array([[0, 0.1], [0.3, 0]]), np.diag([2.0, 0.5]))
     assert process == again
     assert len({process, again}) == 1
     assert eval(repr(process)) == process

@@ -30,7 +30,7 @@ def test_the_canonical_form_of_the_literature() -> None:
     fitted = fit_map2(scv, correlation, mean=moments[0], third_moment=moments[2] / moments[0] ** 3)
     # two rounded digits cancel in these moments: compare what they say of the process of which
     # the documentation says that they are
-    origin = MAP([[0, 1.0], [1.0, 0]], [[6.0, 7.0], [3.0, 21.0]])  # type: ignore[arg-type]
+    origin = MAP([[0, 1.0], [1.0, 0]], [[6.0, 7.0], [3.0, 21.0]])
     np.testing.assert_allclose(origin.moments(), moments, rtol=2e-5)
     assert float(origin.autocorrelation(1)) == pytest.approx(correlation, rel=3e-5)
     np.testing.assert_allclose(fitted.moments(), moments, rtol=1e-9)

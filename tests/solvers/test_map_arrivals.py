@@ -27,7 +27,7 @@ PROCESSES = {
     "negative": fit_map2(3.0, -0.2),
     "regular": fit_map2(0.6, 0.03),
     "lasting": fit_map(2.0, 0.1, 0.9),
-    "three": MAP(  # type: ignore[arg-type]
+    "three": MAP(
         [[0, 1.0, 0], [0, 0, 2.0], [0.5, 0, 0]], [[0, 0, 0.25], [4.0, 0, 0], [0, 0, 16.0]]
     ),
 }
@@ -223,7 +223,7 @@ def test_what_a_path_holds() -> None:
         with pytest.raises(ValueError, match="phases must be a MAP exactly when the process"):
             bad(1.0, "poisson", 1.0, phases=process)
     with pytest.raises(ValueError, match=r"arrivals must be one of .* 'a MAP'"):
-        split("gamma")  # type: ignore[arg-type]
+        split("gamma")
 
 
 def test_the_more_correlated_the_more_is_lost() -> None:

@@ -200,7 +200,7 @@ def test_bad_input() -> None:
         overflow_time(path, "card")
     for level in (-1, 11, 2.5):
         with pytest.raises(ValueError, match="level must be a whole number from 0 to 10"):
-            overflow_time(path, "buffer", level)  # type: ignore[arg-type]
+            overflow_time(path, "buffer", level)
     with pytest.raises(ValueError, match="one path, not a grid: rate"):
         overflow_time(split(rate=np.array([0.5, 0.9])))
     same = CapturePath.same_core(rate=0.9, ring=8, capacity=20, kernel_cost=0.6, consumer_cost=0.8)
