@@ -120,6 +120,7 @@ def needed_primitives(
     for name, stage in (("kernel", backend.kernel), ("consumer", backend.consumer)):
         if name not in totals:
             found += [*stage.once, *stage.per_consumer, *([stage.copy] if stage.copy else [])]
+            found += stage.release.once if stage.release else ()
     waiting = backend.waiting
     optional = (waiting.poll, waiting.contention, waiting.spin_call, backend.consumer.stretch)
     found += [name for name in optional if name]
@@ -158,9 +159,19 @@ def _stage_cost(
     each = sum((values[name] for name in costs.per_consumer), start=np.float64(0.0))
     if costs.copy:
         each = each + values[costs.copy] * captured
-    if split and costs.shared_lines and "cache_line_transfer" in values:
-        once = once + costs.shared_lines * values["cache_line_transfer"]
+    once = _with_lines(once, costs.shared_lines, values, split)
+    if costs.release:
+        release = sum((values[name] for name in costs.release.once), start=np.float64(0.0))
+        release = _with_lines(release, costs.release.shared_lines, values, split)
+        once = once + release / costs.release.threshold
     return once + processes * each, processes * each
+
+
+def _with_lines(cost: Any, lines: float, values: Mapping[str, Any], split: bool) -> Any:
+    """A cost and the cache lines that are waited for where the sides run on two cores [s]."""
+    if split and lines and "cache_line_transfer" in values:
+        return cost + lines * values["cache_line_transfer"]
+    return cost
 
 
 def _slots(backend: Backend, amount: BufferSize, captured: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,12 +27,27 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Release:
+    """What it costs the consumer to give slots back, paid once per `threshold` packets.
+
+    `once` names the costs of one release; `shared_lines` cache lines must be brought to the
+    consumer's core for it and are waited for, as an atomic write to a line that the other side
+    reads has to.
+    """
+
+    once: tuple[str, ...] = ()
+    shared_lines: float = 0.0
+    threshold: float = 1.0
+
+
+@dataclass(frozen=True)
 class StageCosts:
     """Costs that a stage charges, by the names of a machine's primitives.
 
     `once` per packet; `per_consumer` per packet and capture process; `copy` names the cost per
     captured byte (and process); `shared_lines` cache lines cross between the cores per packet;
-    `stretch` names a factor on the application's own work.
+    `stretch` names a factor on the application's own work; `release` is what a consumer pays on top
+    to give slots back (None: nothing).
     """
 
     once: tuple[str, ...] = ()
@@ -39,6 +55,7 @@ class StageCosts:
     copy: str | None = None
     shared_lines: float = 0.0
     stretch: str | None = None
+    release: Release | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,7 @@ _COSTS: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "kernel": _COSTS,
-    "consumer": _COSTS,
+    "consumer": {**_COSTS, "release": dict},
     "waiting": {
         "policy": str, "poll": str, "signal": str, "contention": str, "threshold": (int, float),
         "timeout": (int, float), "sleep": (int, float, str), "spins": (int, float),
@@ -102,6 +119,9 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
         "kind": str, "default": str, "header": int, "align": int, "fixed_slot": bool,
         "blocks": int, "block": str, "retire": (int, float),
     },
+}  # fmt: skip
+_RELEASE: dict[str, type | tuple[type, ...]] = {
+    "once": list, "shared_lines": (int, float), "threshold": (int, float),
 }  # fmt: skip
 _TOP: dict[str, type | tuple[type, ...]] = {
     "title": str, "family": str, "extends": str, "driver": str, "on_full": str, "knobs": list,
@@ -159,6 +179,7 @@ def _merged(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     expect(own, _TOP, path, "backend")
     for table, allowed in _TABLES.items():
         expect(own.get(table, {}), allowed, path, table)
+    expect(own.get("consumer", {}).get("release", {}), _RELEASE, path, "consumer.release")
     if "extends" not in own:
         return own
     base = _merged(locate("backends", own["extends"]), (*heirs, path))
@@ -187,10 +208,16 @@ def _build(name: str, path: Path, raw: dict[str, Any]) -> Backend:
     for where, got, options in choices:
         if got not in options:
             raise damaged_file(path, where, f"{got!r} is not one of {', '.join(options)}")
-    for stage in ("kernel", "consumer"):
+    release = raw["consumer"].get("release", {})
+    stages = {"kernel": raw["kernel"], "consumer": raw["consumer"], "consumer.release": release}
+    for stage, costs in stages.items():
         for key in ("once", "per_consumer"):
-            if not all(isinstance(cost, str) for cost in raw[stage].get(key, ())):
+            if not all(isinstance(cost, str) for cost in costs.get(key, ())):
                 raise damaged_file(path, f"{stage}.{key}", "must hold names of costs")
+    if not 1.0 <= release.get("threshold", 1.0) < math.inf:
+        raise damaged_file(
+            path, "consumer.release.threshold", f"must be at least 1, got {release['threshold']}"
+        )
     if raw["buffer"]["kind"] == "blocks" and "block" not in raw["buffer"]:
         raise damaged_file(path, "buffer.block", "missing")
     if not raw["sources"]:
@@ -223,6 +250,15 @@ def _costs(raw: dict[str, Any]) -> StageCosts:
         copy=raw.get("copy"),
         shared_lines=float(raw.get("shared_lines", 0.0)),
         stretch=raw.get("stretch"),
+        release=_release(raw["release"]) if "release" in raw else None,
+    )
+
+
+def _release(raw: dict[str, Any]) -> Release:
+    return Release(
+        once=tuple(raw.get("once", ())),
+        shared_lines=float(raw.get("shared_lines", 0.0)),
+        threshold=float(raw.get("threshold", 1.0)),
     )
 
 

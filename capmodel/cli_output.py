@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from capmodel.atomic import replacing
-from capmodel.backend import Backend, backend_names, load_backend
+from capmodel.backend import Backend, Release, StageCosts, backend_names, load_backend
 from capmodel.claims import ClaimResult
 from capmodel.machine import Machine, load_machine, machine_names
 from capmodel.prediction import Prediction
@@ -286,19 +286,33 @@ def backend_details(backend: Backend) -> dict[str, Any]:
         "driver": backend.driver,
         "when full": backend.on_full,
         "knobs": sorted(backend.knobs),
-        **{
-            f"{name} charges": [
-                *stage.once,
-                *(f"{cost} per process" for cost in stage.per_consumer),
-                *([f"{stage.copy} per captured byte"] if stage.copy else []),
-                *([f"{stage.shared_lines:g} x cache_line_transfer"] if stage.shared_lines else []),
-            ]
-            for name, stage in (("kernel", backend.kernel), ("consumer", backend.consumer))
-        },
+        "kernel charges": _charges(backend.kernel),
+        "consumer charges": _charges(backend.consumer),
         "waiting": _stated(waiting),
         "buffer": _stated(rule),
         "sources": [f"{reference(s.source).text()} [{s.locator}]" for s in backend.sources],
     }
+
+
+def _charges(stage: StageCosts) -> list[str]:
+    """What a stage charges, by name, and how often."""
+    return [
+        *stage.once,
+        *(f"{cost} per process" for cost in stage.per_consumer),
+        *([f"{stage.copy} per captured byte"] if stage.copy else []),
+        *_lines(stage.shared_lines),
+        *(_releases(stage.release) if stage.release else []),
+    ]
+
+
+def _releases(release: Release) -> list[str]:
+    packets = "packet" if release.threshold == 1.0 else f"{release.threshold:g} packets"
+    charged = [*release.once, *_lines(release.shared_lines)]
+    return [f"{cost} per {packets} given back" for cost in charged]
+
+
+def _lines(count: float) -> list[str]:
+    return [f"{count:g} x cache_line_transfer"] if count else []
 
 
 def _stated(part: Any) -> list[str]:

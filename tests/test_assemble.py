@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from capmodel import CapturePath, Workload, load_backend, load_machine
+from capmodel import CapturePath, Workload, load_backend, load_machine, solve
 from capmodel.application import load_application, own_work
 from capmodel.assemble import Choices, assemble
+from capmodel.backend import Release
 from capmodel.quantities import parse_buffer
+from tests.oracles.deferred_ring import DeferredRing
 
 AMD = load_machine("braun_amd")
 KIB, MIB = 2**10, 2**20
@@ -176,6 +179,115 @@ def test_the_timeout_of_tpacket_v3_retires_its_blocks() -> None:
     found = path("tpacket_v3", machine=load_machine("libpcap843"), application="sink", timeout=0.1)
     assert found.buffer.retire == 0.1
     assert (found.wakeup.threshold, found.wakeup.timeout) == (1.0, np.inf)
+
+
+# a machine of round numbers, in seconds, that knows only what a shared ring asks of it
+RING = {
+    "message_write": 16e-9, "message_read": 32e-9, "futex_wake": 12e-9, "context_switch": 1e-6,
+    "poll_call": 0.0, "cache_line_transfer": 8e-9,
+}  # fmt: skip
+
+
+def assembled(backend: Any, pinning: str, values: Any = RING) -> CapturePath:
+    return assemble(
+        Workload.from_user(1e9, 64), load_application("sink"), backend,
+        load_machine("core2_q9400"), Choices(pinning=pinning), values,
+    )  # fmt: skip
+
+
+def with_release(release: Release | None) -> Any:
+    futex = load_backend("shm_futex")
+    return replace(futex, consumer=replace(futex.consumer, release=release))
+
+
+@pytest.mark.parametrize(
+    ("backend", "split", "same"),
+    [
+        # reader: 32 + 8 for the message, 12 + 8 for giving its slot back
+        ("shm_futex", (16e-9, 60e-9), (16e-9, 44e-9)),
+        ("shm_spin", (16e-9, 40e-9), (16e-9, 32e-9)),
+    ],
+)
+def test_the_reader_of_a_shared_ring_pays_for_giving_slots_back(
+    backend: str, split: tuple[float, float], same: tuple[float, float]
+) -> None:
+    for pinning, (write, read) in (("split", split), ("same", same)):
+        found = assembled(load_backend(backend), pinning)
+        assert found.kernel.cost == pytest.approx(write)
+        assert found.consumer.cost == pytest.approx(read)
+
+
+@pytest.mark.parametrize(
+    ("release", "split", "same"),
+    [
+        (None, 40e-9, 32e-9),
+        (Release(("futex_wake",), 1.0, 1.0), 60e-9, 44e-9),
+        (Release(("futex_wake",), 1.0, 4.0), 45e-9, 35e-9),
+        (Release(("futex_wake", "message_write"), 0.0, 2.0), 54e-9, 46e-9),
+        (Release((), 3.0, 8.0), 43e-9, 32e-9),
+    ],
+)
+def test_a_release_is_paid_once_per_threshold(
+    release: Release | None, split: float, same: float
+) -> None:
+    # by hand: 32 (+ 8 where a line crosses), and (costs + 8 per line)/threshold
+    backend = with_release(release)
+    assert assembled(backend, "split").consumer.cost == pytest.approx(split)
+    assert assembled(backend, "same").consumer.cost == pytest.approx(same)
+    # the writer's own signals are not the reader's
+    assert assembled(backend, "split").kernel.cost == pytest.approx(16e-9)
+    assert assembled(backend, "split").wakeup.cost == pytest.approx(12e-9)
+
+
+def test_the_rate_of_a_shared_ring_is_that_of_all_it_pays() -> None:
+    # one core: 16 + 12 to write, 44 to read, and two sides that change once per 16384 messages
+    shared = solve(assembled(load_backend("shm_futex"), "same"))
+    assert float(shared.carried_rate) == pytest.approx(1.0 / (72e-9 + 1e-6 / 16384))
+    # two cores: the reader, at 60, is slower than the writer, at 28
+    apart = solve(assembled(load_backend("shm_futex"), "split"))
+    assert float(apart.carried_rate) == pytest.approx(1.0 / 60e-9)
+    for found in (shared, apart):
+        # what is not carried waits at the writer: nothing is made or lost on the way
+        gone = sum(float(share) for share in found.drops.values())
+        assert float(found.carried_rate) + gone == pytest.approx(1e9)
+    assert float(apart.core_time["consumer"]["packets"]) == pytest.approx(1.0)
+
+
+def test_costs_of_a_release_are_asked_of_the_machine() -> None:
+    backend = with_release(Release(("no_such_cost",)))
+    with pytest.raises(ValueError, match=r"has no cost 'no_such_cost', which backend 'shm_futex'"):
+        assembled(backend, "split")
+    # a reader that is known as a whole includes what it gives back
+    whole = {**RING, "totals.shm_futex.consumer": 99e-9}
+    assert assembled(load_backend("shm_futex"), "split", whole).consumer.cost == 99e-9
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        pytest.param([True, False], id="in step"),
+        pytest.param([True] * 300 + [False] * 300, id="one core"),
+        pytest.param([True] * 7 + [False] * 2, id="slow reader"),
+        pytest.param([True] + [False] * 5, id="slow writer"),
+    ],
+)
+def test_either_side_of_the_futex_ring_does_one_atomic_write_per_message(
+    turns: list[bool],
+) -> None:
+    # the steps of the source's protocol, counted: putting writes off over up to three messages
+    # saves nothing once the writer has to look for slots as well
+    counted = DeferredRing(slots=64, most=3)
+    counted.run(turns * 200)
+    before = (counted.written, counted.read, counted.writer.exchanges, counted.reader.exchanges)
+    counted.run(turns * 4000)
+    written, read = counted.written - before[0], counted.read - before[1]
+    assert counted.order == list(range(counted.read))
+    backend = load_backend("shm_futex")
+    release = backend.consumer.release
+    assert release is not None
+    writer, reader = counted.writer.exchanges - before[2], counted.reader.exchanges - before[3]
+    assert writer / written == pytest.approx(1.0 / backend.waiting.threshold, rel=0.01)
+    assert reader / read == pytest.approx(1.0 / release.threshold, rel=0.01)
 
 
 def test_totals_stand_for_a_whole_stage() -> None:

@@ -12,7 +12,7 @@ import pytest
 import capmodel
 from capmodel import backend_names, load_backend, load_machine, machine_names
 from capmodel.assemble import known_totals, needed_primitives
-from capmodel.backend import FAMILIES, KNOBS, Backend
+from capmodel.backend import FAMILIES, KNOBS, Backend, Release
 from capmodel.path import BUFFER_KINDS, DRIVER_MODES, ON_FULL, WAIT_POLICIES
 from capmodel.quantities import BufferSize
 from capmodel.references import references
@@ -29,7 +29,8 @@ MACHINES = [load_machine(name) for name in machine_names()]
 def stage_costs(backend: Backend, stage: str) -> set[str]:
     """The machine constants that a stage of a backend names."""
     costs = getattr(backend, stage)
-    return {*costs.once, *costs.per_consumer, *((costs.copy,) if costs.copy else ())}
+    released = costs.release.once if costs.release else ()
+    return {*costs.once, *costs.per_consumer, *((costs.copy,) if costs.copy else ()), *released}
 
 
 def other_costs(backend: Backend) -> set[str]:
@@ -116,7 +117,10 @@ def test_an_heir_takes_from_its_base_what_it_does_not_say(name: str) -> None:
         assert backend.knobs == base.knobs
     for stage in ("kernel", "consumer"):
         for field in dataclasses.fields(base.kernel):
-            said = own.get(stage, {})
+            said = {**own.get(stage, {})}
+            if "release" in said:
+                raw = said["release"]
+                said["release"] = Release(**{**raw, "once": tuple(raw.get("once", ()))})
             got = getattr(getattr(backend, stage), field.name)
             expected = said.get(field.name, getattr(getattr(base, stage), field.name))
             assert got == (tuple(expected) if isinstance(expected, list) else expected)
@@ -200,6 +204,25 @@ def test_heirs_of_heirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert backend.waiting.threshold == 1.0
 
 
+def test_a_release_is_taken_over_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = GOOD + '[consumer.release]\nonce = ["mmap_read"]\nshared_lines = 2\nthreshold = 4\n'
+    heir = 'extends = "base"\ntitle = "heir"\n'
+    same = load(tmp_path, monkeypatch, base=base, mine=heir)
+    assert same.consumer.release == Release(("mmap_read",), 2.0, 4.0)
+    own = heir + "[consumer.release]\nthreshold = 8\n"
+    other = load(tmp_path, monkeypatch, base=base, mine=own)
+    assert other.consumer.release == Release((), 0.0, 8.0)
+    assert load(tmp_path, monkeypatch, mine=GOOD).consumer.release is None
+
+
+def test_who_gives_slots_back_by_a_call_of_its_own() -> None:
+    # a spinning reader stores, and one that reads descriptors from a pipe writes no futex
+    releases = {name for name in backend_names() if load_backend(name).consumer.release}
+    assert releases == {"shm_futex"}
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [
@@ -224,6 +247,16 @@ def test_heirs_of_heirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (GOOD.replace('"slots"', '"blocks"'), "buffer.block: missing"),
         (GOOD.replace("sources = [{", "sources = [] #"), "sources: "),
         (GOOD.replace('"driver_receive"', "7"), "kernel.once: "),
+        (
+            GOOD + "[consumer.release]\nevery = 3\n",
+            "consumer.release.every: unknown key; known: onc",
+        ),
+        (GOOD + "[consumer.release]\nonce = 3\n", "consumer.release.once: 3 is of the wrong"),
+        (GOOD + "[consumer.release]\nonce = [3]\n", "consumer.release.once: must hold names"),
+        (GOOD + "[consumer.release]\nthreshold = 0\n", "consumer.release.threshold: must be at le"),
+        (GOOD + "[consumer.release]\nthreshold = nan\n", "consumer.release.threshold: must be at"),
+        (GOOD + "[consumer.release]\nthreshold = inf\n", "consumer.release.threshold: must be at"),
+        (GOOD + "[kernel.release]\nthreshold = 1\n", "kernel.release: unknown key"),
         (GOOD + "=", "syntax"),
     ],
 )

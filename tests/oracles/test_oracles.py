@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.oracles import chains
+from tests.oracles.deferred_ring import DeferredRing
 from tests.oracles.event_simulation import Counts, same_core, two_core
 from tests.oracles.reference import reference_values
 
@@ -132,3 +133,24 @@ def test_spinning_consumer_slows_the_kernel() -> None:
     )  # fmt: skip
     assert counts.carried_rate == pytest.approx(1.0 / 1.3, rel=1e-3)
     assert counts.wakes == 0
+
+
+def test_a_writer_that_never_looks_puts_off_over_all() -> None:
+    # by hand: of 9 messages into an empty ring the 3rd, 6th and 9th bring an atomic write each
+    ring = DeferredRing(slots=16, most=3)
+    ring.run([True] * 9)
+    assert (ring.written, ring.writer.exchanges, ring.reader.exchanges) == (9, 3, 0)
+    # a full ring: 15 of 16 slots, then a look that does what is put off (here nothing) and waits
+    ring.run([True] * 9)
+    assert (ring.written, ring.freed, ring.writer.exchanges) == (15, 0, 5)
+
+
+def test_a_reader_that_looks_each_time_puts_off_until_the_next_look() -> None:
+    ring = DeferredRing(slots=16, most=3)
+    ring.run([True] * 9 + [False] * 10)
+    # the first of every three is written last, so all nine are ready; the tenth look finds nothing
+    assert ring.order == list(range(9))
+    assert ring.reader.exchanges == 9
+    # two messages more: the first is put off, so that nothing is ready for a reader in order
+    ring.run([True] * 2 + [False])
+    assert (ring.written, ring.read) == (11, 9)
