@@ -269,6 +269,17 @@ def beyond_allowed() -> float:
     return math.erfc(COVERAGE / math.sqrt(2.0))
 
 
+def futex_row() -> tuple[float, float, float]:
+    """The futex on one core of the other machine: how far off and how far allowed, as shares of
+    what was measured, and how many of its prior's standard deviations the fitted cost lies below.
+    """
+    (row,) = (row for row in table() if row.id == "q9000-mempipe-0-0")
+    (prior,) = (p for p in load_problem("core2_q9400").priors if p.cost == "futex_wake")
+    cost = load_machine(prior.machine).value(prior.cost)
+    below = math.log(prior.median_si / cost) / prior.spread
+    return abs(row.error), row.allowed / row.measured, below
+
+
 def near_livelock() -> tuple[float, float, float]:
     """The flood's row that does not agree: how far below livelock its load is, by what per cent
     the law moves per per cent of the flood packet's cost, and the posterior's spread of that cost.
