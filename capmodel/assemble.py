@@ -299,7 +299,9 @@ def _wakeup(
         spin=spin,
         contention=values[waiting.contention] if waiting.contention else 0.0,
         early_cost=values.get("early_signal", 0.0) if split and waiting.signal else 0.0,
+        leave=values.get("sleep_leave", 0.0) if split and waiting.signal else 0.0,
         settle=values.get("sleep_settle", 0.0) if split and waiting.signal else 0.0,
+        idle_latency=values.get("idle_latency", 0.0) if split and waiting.signal else 0.0,
     )
 
 

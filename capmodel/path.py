@@ -177,10 +177,10 @@ class Wakeup:
     much longer kernel work takes while the consumer hammers an empty buffer [-].
 
     A signal that comes while the consumer is still entering the wait call costs `early_cost` [s]
-    and no latency. A consumer that has slept for t costs
-    ``early_cost + (cost - early_cost) (1 - exp(-t/settle))`` to wake and starts after
-    ``latency (1 - exp(-t/settle))``: its core goes to rest gradually, within `settle` [s] (0: at
-    once).
+    and no latency. Once asleep, the consumer's core needs `leave` [s] to turn to its idle loop,
+    looks for work there for `settle` [s], and halts (0: at once). While it looks, a signal costs
+    `early_cost` and the consumer runs after `idle_latency` [s]; before and after that it takes an
+    interrupt, and costs `cost` and `latency`.
     """
 
     policy: str = "poll"
@@ -194,7 +194,9 @@ class Wakeup:
     spin: Number = 0.0
     contention: Number = 0.0
     early_cost: Number = 0.0
+    leave: Number = 0.0
     settle: Number = 0.0
+    idle_latency: Number = 0.0
 
     def __post_init__(self) -> None:
         _choose(self, "policy", WAIT_POLICIES)
@@ -202,7 +204,7 @@ class Wakeup:
             self,
             ("threshold", "timeout"),
             ("cost", "latency", "poll_cost", "switch_cost", "sleep", "spin", "contention",
-             "early_cost", "settle"),
+             "early_cost", "leave", "settle", "idle_latency"),
         )  # fmt: skip
 
 

@@ -32,9 +32,9 @@ from capmodel.derivations import (
     same_core,
     saturated,
     skew,
-    sleep_depth,
     unified,
     vacations,
+    wake_interrupt,
 )
 
 DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
@@ -72,7 +72,6 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "mean_overflow_time_mg1k": overflow.mean_overflow_time_mg1k,
     "mean_overflow_time_mm1k": overflow.mean_overflow_time_mm1k,
     "mean_recovery_time_mg1": recovery.mean_recovery_time_mg1,
-    "mean_sleep_depth": sleep_depth.mean_sleep_depth,
     "mean_sojourn_time_mg1k": mg1k.mean_sojourn_time_mg1k,
     "mean_sojourn_time_mm1k": mm1k.mean_sojourn_time_mm1k,
     "n_policy": vacations.n_policy,
@@ -92,6 +91,7 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "stall_drops": recovery.stall_drops,
     "stall_loss_probability": recovery.stall_loss_probability,
     "variance_recovery_time_mg1": recovery.variance_recovery_time_mg1,
+    "wake_interrupt_probability": wake_interrupt.wake_interrupt_probability,
     "wakeup_rate_saturated": unified.wakeup_rate_saturated,
 })  # fmt: skip
 

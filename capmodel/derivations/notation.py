@@ -48,6 +48,7 @@ LETTERS: Mapping[str, str] = {
     "service_rate": r"\mu",
     "service_scv": "c_S^2",
     "service_time": "c",
+    "leave": r"\ell",
     "settle": r"\tau",
     "shape": "k",
     "stall": "x",

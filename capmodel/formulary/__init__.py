@@ -93,7 +93,6 @@ from capmodel.formulary.skew import (
     rss_spread,
     zipf_shares,
 )
-from capmodel.formulary.sleep_depth import mean_sleep_depth
 from capmodel.formulary.split import (
     carried_rate_saturated,
     critical_rate,
@@ -108,6 +107,7 @@ from capmodel.formulary.vacations import (
     fixed_sleep,
     n_policy,
 )
+from capmodel.formulary.wake_interrupt import wake_interrupt_probability
 
 __all__ = [
     "HashSpread",
@@ -152,7 +152,6 @@ __all__ = [
     "mean_overflow_time_mg1k",
     "mean_overflow_time_mm1k",
     "mean_recovery_time_mg1",
-    "mean_sleep_depth",
     "mean_sojourn_time_mg1k",
     "mean_sojourn_time_mm1k",
     "n_policy",
@@ -184,6 +183,7 @@ __all__ = [
     "stall_drops",
     "stall_loss_probability",
     "variance_recovery_time_mg1",
+    "wake_interrupt_probability",
     "wakeup_rate_saturated",
     "zipf_shares",
 ]

@@ -104,7 +104,9 @@ class Costs(NamedTuple):
     wait_law: Law
     near: float
     early: float
+    leave: float
     settle: float
+    idle_latency: float
 
 
 def law(scv: float) -> Law:
@@ -206,7 +208,9 @@ def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
         wait_law=law(waits_scv),
         near=float(kernel.near_cost),
         early=float(wakeup.early_cost),
+        leave=float(wakeup.leave),
         settle=float(wakeup.settle),
+        idle_latency=float(wakeup.idle_latency),
     )
 
 

@@ -99,7 +99,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
     now, in_ring, sweeping = 0.0, 0, c.driver == INTERRUPT
     kernel, kernel_left, kernel_speed, speed = IDLE, 0.0, 1.0, 1.0
-    target, factor, rest, full, depth = 0, 1.0, 0.0, 0, 1.0
+    target, factor, rest, full, latency = 0, 1.0, 0.0, 0, c.latency
     interrupt_at, last_interrupt, allowed = np.inf, -np.inf, 0
     tick_at = c.tick if c.driver == POLLING else np.inf
     move_at = rng.standard_exponential() * stays[place] if np.isfinite(stays[0]) else np.inf
@@ -172,9 +172,9 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 kernel = IDLE
             elif kernel == SIGNAL:
                 if target >= 0:
-                    phase[target], timer[target] = WAKING, now + c.latency * depth
+                    phase[target], timer[target] = WAKING, now + latency
                     if c.wait_law.kind != 0:
-                        timer[target] = now + c.latency * depth * draw(rng, c.wait_law)
+                        timer[target] = now + latency * draw(rng, c.wait_law)
                 kernel = IDLE
             else:
                 more = False
@@ -368,10 +368,11 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                             phase[i] = SIGNALLED
                             target = i
                             kernel, kernel_left = SIGNAL, c.signal
-                            depth = 1.0
+                            latency = c.latency
                             if c.settle > 0.0:
-                                depth = -np.expm1(-max(now - fell_asleep[i], 0.0) / c.settle)
-                                kernel_left = c.early + (c.signal - c.early) * depth
+                                idle = now - fell_asleep[i] - c.leave
+                                if 0.0 <= idle < c.settle:
+                                    kernel_left, latency = c.early, c.idle_latency
                             if c.wait_law.kind != 0:
                                 kernel_left *= draw(rng, c.wait_law)
                             batch_timer[i] = np.inf if c.kind != BLOCKS else batch_timer[i]

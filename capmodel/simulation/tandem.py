@@ -262,13 +262,14 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                         consumer_waiting += window + poll
                     free += window + poll
                     if end > free:  # asleep
-                        if not waits_fixed:
-                            cost = c.signal * draw(rng, c.wait_law)
-                            latency = c.latency * draw(rng, c.wait_law)
+                        cost, latency = c.signal, c.latency
                         if settles:
-                            depth = -np.expm1(-(end - free) / c.settle)
-                            cost = early + (c.signal - early) * depth
-                            latency = c.latency * depth
+                            idle = end - free - c.leave
+                            if 0.0 <= idle < c.settle:
+                                cost, latency = early, c.idle_latency
+                        if not waits_fixed:
+                            cost *= draw(rng, c.wait_law)
+                            latency *= draw(rng, c.wait_law)
                         wakes += 1
                         if end < horizon:
                             kernel_wakeups += cost

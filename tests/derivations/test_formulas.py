@@ -307,9 +307,6 @@ CASES: Mapping[str, Case] = {
             "off_time": COSTS["off_time"],
         }
     ),
-    "mean_sleep_depth": Case(
-        {"gap": (0.0, 1e-12, 1e-3, 0.3, 0.5, 2.0, 1e3), "settle": (0.0, 1.0, 1.0 + NEAR, 7.0)}
-    ),
     "packets_per_wakeup": Case(COSTS),
     "poll_miss_probability": Case(
         {
@@ -381,6 +378,13 @@ CASES: Mapping[str, Case] = {
             "offered_load": (0.0, 0.3, 1.0 - NEAR, 1.0, 2.0),
             "service_time": (1.0, 3e-7),
             "service_scv": (0.0, 0.25, 1.0, 4.0),
+        }
+    ),
+    "wake_interrupt_probability": Case(
+        {
+            "gap": (0.0, 1e-12, 1e-3, 0.3, 0.5, 2.0, 1e3),
+            "leave": (0.0, 1e-3, 0.5),
+            "settle": (0.0, 1.0, 1.0 + NEAR, 7.0),
         }
     ),
     "wakeup_rate_saturated": Case(COSTS),
