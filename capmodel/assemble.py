@@ -462,10 +462,14 @@ def _placed(
 
 
 def _elsewhere(values: Mapping[str, Any], whole: bool) -> Any:
-    """Kernel time per packet that is not spent on the core that the consumer shares [s]."""
+    """Kernel time per packet that is not spent on the core that the consumer shares [s].
+
+    Handing packets over to that core costs it time of its own.
+    """
     if whole or "driver_elsewhere" not in values:
         return 0.0
-    return values["driver_elsewhere"] * values["driver_receive"]
+    steering = values.get("packet_steering", 0.0)
+    return values["driver_elsewhere"] * values["driver_receive"] - steering
 
 
 def _work(application: Application, values: Mapping[str, Any], workload: Workload) -> Any:

@@ -44,9 +44,10 @@ def calibration_design(*, steering: bool = True) -> tuple[LabPoint, ...]:
     True
     """
     points = [
-        *_points(["500kpps"], ["0", "400ns", "800ns", "1200ns", "1600ns", "2000ns", "3000ns"]),
-        *_points(["400kpps"], ["0", "600ns", "1000ns", "1400ns", "2400ns", "4000ns"]),
-        *_points(["350kpps"], ["0", "800ns", "1800ns"]),
+        *_points(["500kpps"], ["0", "200ns", "400ns", "800ns", "1200ns"]),
+        *_points(["500kpps"], ["1600ns", "2000ns", "3000ns"]),
+        *_points(["400kpps"], ["0", "300ns", "600ns", "1000ns", "1400ns", "2400ns", "4000ns"]),
+        *_points(["350kpps"], ["0", "400ns", "800ns", "1800ns"]),
         *_points(["300kpps"], ["0", "400ns", "3600ns"]),
         *_points(["200kpps"], ["0", "1us"]),
         *_points(["600kpps"], ["0", "1us"], backend="tpacket_v3"),

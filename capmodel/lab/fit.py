@@ -9,9 +9,12 @@ minimises
 
 with the measured error :math:`\epsilon`, the error :math:`\delta` granted to the model's form, and
 a loss :math:`\rho` that is a square for small residuals and grows linearly for large ones, so that
-a disturbed point does not decide. Around it the posterior is taken as normal in z with precision
-:math:`J^T J + 1` (Laplace), widened by the residuals if they are larger than stated. All
-simulations use the same random numbers, so that differences between costs are not noise.
+a disturbed point does not decide. Deterministic paths lock into one orbit or another, and the sum
+has as many valleys: it is searched by draws from the prior, of all costs and then of some of them
+while the rest keep their best values, before the descent. Around the best point the posterior is
+taken as normal in z with precision :math:`J^T J + 1` (Laplace), widened by the residuals if they
+are larger than stated. All simulations use the same random numbers, so that differences between
+costs are not noise.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ from capmodel.machine import Machine
 from capmodel.path import CapturePath
 
 LEVEL = 0.9  # of the intervals that are reported
-_SCOUTS = 24  # prior draws tried before the descent
+_SCOUTS = 24  # prior draws of all costs tried before the descent
+_TRIALS = 240  # and of some costs, or steps from the best values
+_SHARES = (0.1, 0.25, 0.5)  # of the costs that a trial moves
+_STRIDES = (0.05, 0.2, 0.5)  # of a trial's steps, in prior standard deviations
 _STEP = 0.05  # of a derivative, in prior standard deviations
 _OUTLIER = 2.0  # standard errors beyond which a residual counts linearly
 _KEPT = 0.7  # posterior over prior spread from which on the data did not pin a cost down
@@ -245,7 +251,7 @@ def fit(
     sigma = np.array(
         [np.hypot(item.error, priors.form[item.quantity].of(item.value)) for item in observed]
     )
-    done, most = 0, _SCOUTS + steps * (count + 2) + count
+    done, most = 0, _SCOUTS + _TRIALS + steps * (count + 2) + count
 
     def tick() -> None:
         nonlocal done
@@ -267,17 +273,18 @@ def fit(
             tick()
         return np.vstack([np.column_stack(columns), np.eye(count)])
 
-    random = np.random.default_rng(np.random.SeedSequence([seed, count]))
-    scouts = np.vstack([np.zeros(count), random.standard_normal((_SCOUTS - 1, count))])
-    prices = []
-    for scout in scouts:
-        prices.append(_price((predictor(scout) - measured) / sigma) + float(scout @ scout))
+    def price(z: Array, *, remember: bool = False) -> float:
         tick()
+        return _price((predictor(z, remember=remember) - measured) / sigma) + float(z @ z)
+
+    random = np.random.default_rng(np.random.SeedSequence([seed, count]))
+    best = _searched(price, count, random)
     found = least_squares(
-        residuals, scouts[int(np.argmin(prices))], jac=slopes, method="trf", loss="soft_l1",
+        residuals, best, jac=slopes, method="trf", loss="soft_l1",
         f_scale=_OUTLIER, max_nfev=steps, x_scale=1.0, ftol=1e-3, xtol=1e-3,
     )  # fmt: skip
-    best = np.asarray(found.x)
+    # a descent by slopes may be led astray where the simulation jumps
+    best = min(best, np.asarray(found.x), key=price)
     fitted = predictor(best, remember=True)
     own = (fitted - measured) / sigma
     jacobian = slopes(best)[:-count]
@@ -296,6 +303,25 @@ def fit(
         priors, best, sample, predictor.observed, fitted, spread,
         float(np.sqrt(np.mean(own**2))),
     )  # fmt: skip
+
+
+def _searched(price: Callable[..., float], count: int, random: np.random.Generator) -> Array:
+    """Standardised costs that many draws leave as the best."""
+    best = np.zeros(count)
+    least = price(best, remember=True)
+    for trial in range(_SCOUTS + _TRIALS):
+        if trial < _SCOUTS:
+            z = random.standard_normal(count)
+        else:
+            moved = random.random(count) < random.choice(_SHARES)
+            draw = random.standard_normal(count)
+            if random.random() < 0.5:
+                draw = best + random.choice(_STRIDES) * draw
+            z = np.where(moved, draw, best)
+        found = price(z)
+        if found < least:
+            best, least = z, price(z, remember=True)
+    return best
 
 
 def _price(residual: Array) -> float:

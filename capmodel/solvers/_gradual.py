@@ -21,8 +21,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from capmodel.formulary.wake_interrupt import wake_interrupt_probability
 from capmodel.formulary._typing import Array
+from capmodel.formulary.wake_interrupt import wake_interrupt_probability
 from capmodel.path import CapturePath, Wakeup
 
 

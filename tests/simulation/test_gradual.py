@@ -67,9 +67,7 @@ def saturated(path: CapturePath, packets: int = 200_000) -> tuple[float, float, 
 def test_saturated_rates_are_those_of_a_plain_account(
     near: float, early: float, leave: float, settle: float, idle_latency: float, work: float
 ) -> None:
-    path = changed(
-        near=near, early=early, leave=leave, settle=settle, idle_latency=idle_latency
-    )
+    path = changed(near=near, early=early, leave=leave, settle=settle, idle_latency=idle_latency)
     path = replace(path, consumer=replace(path.consumer, cost=work))
     mean = simulate(path, packets=400_000, replications=2).mean
     carried, wakes, polls = saturated(path)
