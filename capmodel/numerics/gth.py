@@ -11,13 +11,16 @@ C. A. O'Cinneide, Numerische Mathematik 65, 1993.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+_SCALARS = 18  # numbers up to which plain ones are faster than arrays
 _BY_LOOP = 24  # below this order a loop over pivots is faster than splitting into blocks
 
 
@@ -72,20 +75,30 @@ def ginverse(rates: Array, exits: Array) -> Array:
 
 
 def _inverse_of_two(rates: Array, exits: Array) -> Array:
-    a, b = rates[..., 0, 1], rates[..., 1, 0]
-    return _square(*_two(a, b, exits[..., 0], exits[..., 1]))
+    return _by_entries(_entries_of_two, rates, exits)
 
 
-def _square(*entries: Array) -> Array:
-    """A matrix from its entries, row by row."""
-    m = math.isqrt(len(entries))
-    out = np.empty((*entries[0].shape, m, m))
-    for i, entry in enumerate(entries):
+def _by_entries(entries: Callable[..., tuple[Any, ...]], rates: Array, exits: Array) -> Array:
+    """Inverses whose entries, row by row, are functions of rates and exits."""
+    m = exits.shape[-1]
+    if exits.size <= _SCALARS and rates.ndim == exits.ndim + 1:
+        given = zip(rates.reshape(-1, m * m).tolist(), exits.reshape(-1, m).tolist(), strict=True)
+        with suppress(ZeroDivisionError):  # where an array has an infinite entry
+            found = [entries(*row, *out) for row, out in given]
+            return np.array(found).reshape(rates.shape)
+    flat = [rates[..., i, j] for i in range(m) for j in range(m)]
+    arrays = entries(*flat, *(exits[..., i] for i in range(m)))
+    out = np.empty((*np.shape(arrays[0]), m, m))
+    for i, entry in enumerate(arrays):
         out[..., i // m, i % m] = entry
     return out
 
 
-def _two(a: Array, b: Array, p: Array, q: Array) -> tuple[Array, Array, Array, Array]:
+def _entries_of_two(_: Any, a: Any, b: Any, __: Any, p: Any, q: Any) -> tuple[Any, ...]:
+    return _two(a, b, p, q)
+
+
+def _two(a: Any, b: Any, p: Any, q: Any) -> tuple[Any, Any, Any, Any]:
     """Entries for two states with rates a there, b back, exits p and q; no product of rates."""
     first = 1.0 / (a + p)
     back, on = b * first, a * first
@@ -95,17 +108,20 @@ def _two(a: Array, b: Array, p: Array, q: Array) -> tuple[Array, Array, Array, A
 
 
 def _inverse_of_three(rates: Array, exits: Array) -> Array:
+    return _by_entries(_entries_of_three, rates, exits)
+
+
+def _entries_of_three(
+    _: Any, a01: Any, a02: Any, a10: Any, __: Any, a12: Any, a20: Any, a21: Any, ___: Any,
+    p0: Any, p1: Any, p2: Any,
+) -> tuple[Any, ...]:  # fmt: skip
     """State 0 eliminated, the other two as for two states, and state 0 put back."""
-    a01, a02, a10 = rates[..., 0, 1], rates[..., 0, 2], rates[..., 1, 0]
-    a12, a20, a21 = rates[..., 1, 2], rates[..., 2, 0], rates[..., 2, 1]
-    first = 1.0 / (a01 + a02 + exits[..., 0])
-    to1, to2, out = a01 * first, a02 * first, exits[..., 0] * first
-    n11, n12, n21, n22 = _two(
-        a12 + a10 * to2, a21 + a20 * to1, exits[..., 1] + a10 * out, exits[..., 2] + a20 * out
-    )
+    first = 1.0 / (a01 + a02 + p0)
+    to1, to2, out = a01 * first, a02 * first, p0 * first
+    n11, n12, n21, n22 = _two(a12 + a10 * to2, a21 + a20 * to1, p1 + a10 * out, p2 + a20 * out)
     back1, back2 = a10 * first, a20 * first
     n10, n20 = n11 * back1 + n12 * back2, n21 * back1 + n22 * back2
-    return _square(
+    return (
         first + to1 * n10 + to2 * n20, to1 * n11 + to2 * n21, to1 * n12 + to2 * n22,
         n10, n11, n12, n20, n21, n22,
     )  # fmt: skip
@@ -120,11 +136,51 @@ def _inverse_by_loop(rates: Array, exits: Array) -> Array:
     work[..., m] = exits
     work[..., m + 1 :] = np.eye(m)
     for k in range(m):
-        end = m + k + 2  # the unit matrix has filled up to column k only
-        pivot = work[..., k, k + 1 : end] / work[..., k, k + 1 : m + 1].sum(-1)[..., None]
-        work[..., k, k + 1 : end] = 0.0
-        work[..., k, k] = 1.0
-        work[..., k + 1 : end] += work[..., k, None] * pivot[..., None, :]
+        # the unit matrix has filled up to column k only
+        _eliminate(work[..., : m + k + 2], k, m + 1)
+    return work[..., m + 1 :]
+
+
+def _eliminate(work: Array, k: int, end: int) -> None:
+    """Put what state k leads to in its place, in every row; columns up to `end` are where to."""
+    row = work[..., k, k + 1 :]
+    pivot = row / np.add.reduce(row[..., : end - k - 1], -1)[..., None]
+    work[..., k + 1 :] += work[..., k, None] * pivot[..., None, :]
+    work[..., k, k + 1 :] = pivot
+
+
+def absorbed(rates: Array, exits: Array, right: Array) -> Array:
+    r"""Solve :math:`(D - A) x = b` as `gsolve` does, where every state can be left.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (..., m, m)
+        Nonnegative :math:`A`; the diagonal is ignored.
+    exits : ndarray, shape (..., m)
+        Nonnegative; :math:`D` holds the row sums of `rates` plus `exits`.
+    right : ndarray, shape (..., m, q)
+        Nonnegative right-hand sides :math:`b`.
+
+    Returns
+    -------
+    ndarray, shape (..., m, q)
+        Nonnegative; infinite or NaN where a set of states cannot be left.
+
+    Notes
+    -----
+    State by state and without looking for closed classes: for few states.
+
+    Examples
+    --------
+    >>> absorbed(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 0.0]), np.eye(2)).tolist()
+    [[1.0, 0.5], [1.0, 1.0]]
+    """
+    m, q = right.shape[-2:]
+    batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1], right.shape[:-2])
+    work = np.empty((*batch, m, m + 1 + q))
+    work[..., :m], work[..., m], work[..., m + 1 :] = rates, exits, right
+    for k in range(m):
+        _eliminate(work, k, m + 1)
     return work[..., m + 1 :]
 
 
@@ -256,9 +312,7 @@ def stationary(rates: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = _weights(rates)
     if not np.all(np.isfinite(weights)):
-        shape, m = rates.shape[:-2], rates.shape[-1]
-        weights = np.stack([_by_states(chain) for chain in rates.reshape(-1, m, m)])
-        weights = weights.reshape(*shape, m)
+        weights = _by_states(rates)
     shares: Array = weights / weights.sum(-1, keepdims=True)
     return shares
 
@@ -276,18 +330,47 @@ def _weights(rates: Array) -> Array:
     return np.concatenate(both, axis=-1)
 
 
+def few_stationary(rates: Array) -> Array:
+    r"""Stationary probabilities as `stationary` finds them, state by state: for few states.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (..., m, m)
+        Nonnegative rates; the diagonal is ignored.
+
+    Returns
+    -------
+    ndarray, shape (..., m)
+        Probabilities, those of closed classes as `stationary` has them.
+
+    Examples
+    --------
+    >>> few_stationary(np.array([[0.0, 1.0], [1e-200, 0.0]])).tolist()
+    [1e-200, 1.0]
+    """
+    weights = _by_states(rates)
+    shares: Array = weights / np.add.reduce(weights, -1)[..., None]
+    return shares
+
+
 def _by_states(rates: Array) -> Array:
     """State by state from the last; a state without a way down is the end of a closed class."""
     work = np.array(rates, dtype=np.float64)
-    m = len(work)
-    for k in range(m - 1, 0, -1):
-        down = work[k, :k].sum()
-        if down > 0.0:
-            work[:k, k] /= down
-            work[:k, :k] += np.outer(work[:k, k], work[k, :k])
-    weights = np.zeros(m)
-    start = next((k for k in range(m - 1, 0, -1) if not work[k, :k].sum() > 0.0), 0)
-    weights[start] = 1.0
-    for k in range(start + 1, m):
-        weights[k] = weights[:k] @ work[:k, k]
+    *batch, m, _ = work.shape
+    downs = np.ones((*batch, m))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for k in range(m - 1, 0, -1):
+            row, column = work[..., k, None, :k], work[..., :k, k, None]
+            down = np.add.reduce(row, -1)
+            downs[..., k] = down[..., 0]
+            column /= down[..., None]
+            work[..., :k, :k] += column * row
+    # below the end of a closed class nothing counts, nor has it been worked out
+    closed = ~(downs > 0.0)
+    start = (np.arange(m) * closed).max(-1)
+    weights = (np.arange(m) == start[..., None]).astype(np.float64)
+    least, every = int(start.min()), int(start.max())
+    for k in range(least + 1, m):
+        reached = (weights[..., None, least:k] @ work[..., least:k, k, None])[..., 0, 0]
+        weights[..., k] = reached if k > every else np.where(k > start, reached, weights[..., k])
     return weights
