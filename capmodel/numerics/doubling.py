@@ -4,8 +4,10 @@ A block of n levels is known by what happens to a visit: entered from below or f
 which probability it leaves at the top or at the bottom, in which phase, and what it earns on the
 way. Two blocks on top of each other make one; only the visits to their seam need an inverse. So
 :math:`\log_2 n` steps of a dozen small products remain, where cyclic reduction has forty: for few
-phases this is faster, for many that. Nothing is subtracted, and a block that is hardly ever crossed
-is nothing special: probabilities underflow to 0 instead of mean times to infinity.
+phases this is faster, for many that. All levels but the last, with the boundary, make a block
+whose visits begin where level 1 is left downwards; what remains is a chain of these few beginnings
+and the phases of the last level. Nothing is subtracted, and a block that is hardly ever crossed is
+nothing special: probabilities underflow to 0 instead of mean times to infinity.
 
 Source: the composition is R. Redheffer's star product, J. Math. and Phys. 41 (1962), for
 probabilities; the elimination is that of :mod:`capmodel.numerics.gth`.
@@ -13,11 +15,13 @@ probabilities; the elimination is that of :mod:`capmodel.numerics.gth`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from capmodel.numerics._level_blocks import LevelBlocks
 from capmodel.numerics.cyclic_reduction import (
     Boundary,
     Levels,
@@ -25,14 +29,16 @@ from capmodel.numerics.cyclic_reduction import (
     Weights,
     solve_levels,
 )
-from capmodel.numerics.gth import Array, ginverse, stationary
+from capmodel.numerics.gth import Array, few_stationary, ginverse
 
-__all__ = ["solve_few_phases"]
+__all__ = ["Known", "solve_few_phases"]
 
 _FEW = 12  # phases entered from above, up to which this is faster than cyclic reduction
 
 
-def solve_few_phases(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolution:
+def solve_few_phases(
+    levels: Levels, boundary: Boundary, weights: Weights, known: Known | None = None
+) -> QBDSolution:
     """As :func:`~capmodel.numerics.cyclic_reduction.solve_levels`, and faster where phases are few.
 
     Parameters
@@ -43,6 +49,8 @@ def solve_few_phases(levels: Levels, boundary: Boundary, weights: Weights) -> QB
         What lies below it.
     weights : Weights
         What to sum over all states.
+    known : Known, optional
+        What was worked out for a chain that differs only in where a move upwards leads.
 
     Returns
     -------
@@ -64,97 +72,118 @@ def solve_few_phases(levels: Levels, boundary: Boundary, weights: Weights) -> QB
     >>> bool(np.isclose(solution.last[0], 0.001 * 0.999**100_000, rtol=1e-10, atol=0))
     True
     """
-    if len(_entered(levels.down)) > _FEW:
-        return solve_levels(levels, boundary, weights)
     with np.errstate(all="ignore"):  # what becomes infinite or undefined is looked at
-        solution = _solve(levels, boundary, weights)
+        known = Known.of(levels, boundary, weights) if known is None else known
+        if len(known.down) > _FEW:
+            return solve_levels(levels, boundary, weights)
+        solution = _solve(levels, boundary, known)
     if not np.isfinite(solution.sums).all():
         return solve_levels(levels, boundary, weights)
     return solution
 
 
-class _Doubling:
-    """Blocks as matrices: rows are ways in from below, then from above.
+@dataclass(frozen=True)
+class Known:
+    """What does not depend on where moves upwards lead, only on how fast they are.
 
-    Columns: left at the top, left at the bottom, earned (the sums), and by how much more is earned
-    one level up, for those sums that depend on the level. Only phases in which a level is entered
-    from below (`below` of them) or above count.
+    Attributes
+    ----------
+    down, start : ndarray of int
+        Phases of the core, and of the boundary, that are entered from above.
+    below : ndarray, shape (..., e, b)
+        Mean times in the boundary, by the phase in which it is entered.
+    inside, inside_first : ndarray, shape (..., m, m)
+        Mean times within a level of the core below the last, and within level 1.
+    falls, leaves : ndarray, shape (..., m, k), (..., m, e)
+        Rates from the core into what is entered from above, and from level 1 into the boundary.
+    earned_below : ndarray, shape (..., e, 1 + q)
+        Sums over `below`, the time itself first.
+    earned_first, earned_last : ndarray, shape (..., m, 1 + q)
+        The same per time in a core phase of level 1 and of the last.
+    second : ndarray, shape (..., m, k + 1 + q + g)
+        Of a visit to level 2: into which phase it ends downwards, what it earns, and by how much
+        more one level up.
+    growing : list of int
+        The g sums that depend on the level.
+    excursions
+        The same of the excursions, if there are any.
     """
 
-    def __init__(self, below: int, above: int, sums: int, growing: list[int]) -> None:
-        self.u, self.k = u, k = below, above
-        out, self.growing = u + k, growing
-        self.width = out + sums + len(growing)
-        at = np.arange(self.width)
-        self.not_up = (at >= u).astype(float)
-        self.not_down = ((at < u) | (at >= out)).astype(float)
-        self.leaving = (at < out).astype(float)[:, None]
-        self.earned = slice(out, out + sums)
-        self.shift = np.eye(self.width)
-        self.growths = out + sums + np.arange(len(growing)), out + np.array(growing, dtype=int)
+    down: npt.NDArray[np.intp]
+    start: npt.NDArray[np.intp]
+    below: Array
+    inside: Array
+    inside_first: Array
+    falls: Array
+    leaves: Array
+    earned_below: Array
+    earned_first: Array
+    earned_last: Array
+    second: Array
+    growing: list[int]
+    excursions: _KnownExcursions | None
 
-    def over(self, lower: Array, upper: Array, levels: int) -> Array:
-        """Blocks (a stack of) `upper` on top of a block `lower`, which has so many levels."""
-        u, k = self.u, self.k
-        if self.growing:
-            self.shift[self.growths] = levels
-            upper = upper @ self.shift
-        # entering the lower block at the seam: out of it, or up and back at the seam
-        trip = lower[..., u:, :u] @ upper[..., :u, :]
-        stays = lower * self.not_up
-        seam = trip * self.not_down + stays[..., u:, :]
-        leaves = (seam @ self.leaving)[..., 0]
-        falling = ginverse(trip[..., u : u + k], leaves) @ seam
-        whole: Array = upper[..., u : u + k] @ falling + upper * self.not_down
-        whole[..., :u, :] = lower[..., :u, :u] @ whole[..., :u, :] + stays[..., :u, :]
-        return whole
+    @classmethod
+    def of(cls, levels: Levels, boundary: Boundary, weights: Weights) -> Known:
+        """From one chain for all that differ only in where a move upwards leads.
 
-    def block(self, one: Array, count: int) -> Array:
-        """So many levels, each like `one`; none is a passage that everything crosses at once."""
-        if count == 0:
-            return np.eye(self.u + self.k, self.width)
-        pair, levels, started = np.stack([one, one]), 1, False  # the doubled block, the result
-        while count > 1:
-            if count % 2 and started:
-                pair = self.over(pair[0], pair, levels)
-            else:
-                if count % 2:
-                    pair[1], started = pair[0], True
-                pair[:1] = self.over(pair[0], pair[:1], levels)
-            count, levels = count // 2, 2 * levels
-        whole: Array = self.over(pair[0], pair[1:], levels)[0] if started else pair[0]
-        return whole
+        Examples
+        --------
+        >>> one = np.ones((1, 1))
+        >>> levels = Levels(9, one, 0 * one, 3 * one, 0 * one)
+        >>> weights = Weights(one, one, 0 * one, one)
+        >>> Known.of(levels, Boundary(0 * one, one, 3 * one), weights).inside.tolist()
+        [[0.25]]
+        """
+        down, start = _entered(levels.down), _entered(boundary.down)
+        upward = boundary.up.sum(-1)
+        if boundary.depart is not None:
+            upward = upward + boundary.depart.sum((-3, -1))
+        below = ginverse(boundary.local, upward)[..., start, :]
+        upward, away = levels.up.sum(-1), (levels.down, boundary.down)
+        ends = np.broadcast_arrays(*(upward + down.sum(-1) for down in away))
+        inside, inside_first = ginverse(levels.local, np.stack(ends))
+        falls, slope = levels.down[..., down], _with_mass(weights.core_slope, 0.0)
+        growing = set(_entered(slope).tolist())
+        if weights.excursion_slope is not None and levels.rise is not None:
+            growing |= set((1 + _entered(weights.excursion_slope)).tolist())
+        rising = sorted(growing)
+        first = _with_mass(weights.core) + slope
+        return cls(
+            down, start, below, inside, inside_first, falls, boundary.down[..., start],
+            below @ _with_mass(weights.boundary), first, _with_mass(weights.core_top),
+            inside @ _beside(falls, first + slope, slope[..., rising]), rising,
+            _KnownExcursions.of(levels, weights, rising),
+        )  # fmt: skip
 
 
-class _Excursions(NamedTuple):
-    """Phases that only rise and end in the core, all groups side by side."""
+class _KnownExcursions(NamedTuple):
+    """Of phases that only rise and end in the core, all groups side by side."""
 
     inside: Array  # mean times within a level below the last
-    inside_last: Array
-    rise: Array
+    joined: Array  # rates into the core, by group
     join: Array
-    depart: Array
-    earned: Array  # in a level below the last, by how much more one level up; in the last
-    growth: Array
+    onward: Array  # where in the core a visit to a level below the last ends
+    earned_first: Array  # per time in level 1, and in the last
     earned_last: Array
+    second: Array  # in a visit to level 2: earned, by how much more one level up
 
-
-def _excursions(levels: Levels, boundary: Boundary, weights: Weights) -> _Excursions | None:
-    rise, stay, join, depart = levels.rise, levels.stay, levels.join, boundary.depart
-    if rise is None or stay is None or join is None or depart is None:
-        return None
-    flat, slope, top = weights.excursion, weights.excursion_slope, weights.excursion_top
-    none = np.zeros((*rise.shape[-3:-1], weights.core.shape[-1]))
-    joined = join.sum(-1)
-    top_stay = stay if levels.top_stay is None else levels.top_stay
-    return _Excursions(
-        _diagonal(ginverse(stay, joined + rise.sum(-1))), _diagonal(ginverse(top_stay, joined)),
-        _diagonal(rise), _under(join),
-        np.concatenate([depart[..., i, :, :] for i in range(depart.shape[-3])], axis=-1),
-        _with_mass(_under(none if flat is None else flat)),
-        _with_mass(_under(none if slope is None else slope), 0.0),
-        _with_mass(_under(none if top is None else top)),
-    )  # fmt: skip
+    @classmethod
+    def of(cls, levels: Levels, weights: Weights, growing: list[int]) -> _KnownExcursions | None:
+        rise, stay, join = levels.rise, levels.stay, levels.join
+        if rise is None or stay is None or join is None:
+            return None
+        none = np.zeros((*rise.shape[-3:-1], weights.core.shape[-1]))
+        flat, slope, top = (
+            _under(none if weight is None else weight)
+            for weight in (weights.excursion, weights.excursion_slope, weights.excursion_top)
+        )
+        joined, more = join.sum(-1), _with_mass(slope, 0.0)
+        inside, first = _diagonal(ginverse(stay, joined + rise.sum(-1))), _with_mass(flat) + more
+        return cls(
+            inside, joined, _under(join), inside @ _under(join), first, _with_mass(top),
+            inside @ _beside(first + more, more[..., growing]),
+        )  # fmt: skip
 
 
 def _diagonal(groups: Array) -> Array:
@@ -172,6 +201,16 @@ def _under(groups: Array) -> Array:
     return groups.reshape(*groups.shape[:-3], g * t, u)
 
 
+def _beside(*parts: Array) -> Array:
+    """Matrices of equally many rows side by side; not all need be stacks."""
+    batch = np.broadcast_shapes(*(part.shape[:-2] for part in parts))
+    ends = np.cumsum([part.shape[-1] for part in parts]).tolist()
+    out = np.empty((*batch, parts[0].shape[-2], ends[-1]))
+    for part, end in zip(parts, ends, strict=True):
+        out[..., end - part.shape[-1] : end] = part
+    return out
+
+
 def _with_mass(weight: Array, each: float = 1.0) -> Array:
     """Prepend the weight that makes the sum the total probability."""
     out = np.empty((*weight.shape[:-1], weight.shape[-1] + 1))
@@ -179,120 +218,132 @@ def _with_mass(weight: Array, each: float = 1.0) -> Array:
     return out
 
 
-def _solve(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolution:
-    """Level 1 and the last one stay, with the boundary; the levels between are one block."""
-    m, b, n = levels.up.shape[-1], boundary.local.shape[-1], levels.count
-    exc = _excursions(levels, boundary, weights)
-    batch = np.broadcast_shapes(*{
-        part.shape[:-2] for part in (
-            levels.up, levels.local, levels.down, levels.top, boundary.local, boundary.up,
-            boundary.down, weights.boundary, weights.core, weights.core_top,
-            *(() if exc is None else exc),
-        )
-    })  # fmt: skip
-    ends = 1 if n == 1 else 2
-    flow = np.zeros((*batch, b + ends * m, b + ends * m))
-    earned = np.zeros((*batch, b + ends * m, weights.core.shape[-1] + 1))
-    bottom, first, last = slice(0, b), slice(b, b + m), slice(b + (ends - 1) * m, b + ends * m)
-    flow[..., bottom, bottom], flow[..., first, bottom] = boundary.local, boundary.down
-    flow[..., bottom, first] = boundary.up
-    earned[..., bottom, :] = _with_mass(weights.boundary)
-    if n > 1:
-        flow[..., first, first] = levels.local
-        earned[..., first, :] = _with_mass(weights.core + weights.core_slope)
-    flow[..., last, last] = levels.top
-    earned[..., last, :] = _with_mass(weights.core_top)
-    started = arrived = None
-    if exc is not None:
-        started = exc.depart @ (exc.inside_last if n == 1 else exc.inside)
-        flow[..., bottom, first] += started @ exc.join
-        earned[..., bottom, :] += started @ (exc.earned_last if n == 1 else exc.earned + exc.growth)
-        arrived = started
-    if n > 1:
-        arrived = _add_between(levels, weights, exc, started, flow, earned, (bottom, first, last))
-    row = stationary(flow)[..., None, :]
-    sums = (row @ earned)[..., 0, :]
-    row = row / sums[..., None, :1]
+def _entered(rates: Array) -> npt.NDArray[np.intp]:
+    """Columns in which there is something."""
+    return np.flatnonzero(np.logical_or.reduce(rates.reshape(-1, rates.shape[-1])))
+
+
+class _Excursions(NamedTuple):
+    """Those of one chain, all groups side by side."""
+
+    ways: npt.NDArray[np.intp]  # phases that are entered from below
+    rise: Array  # into these
+    started: Array  # time spent in level 1, per beginning
+    inside_last: Array
+
+    @classmethod
+    def of(cls, levels: Levels, boundary: Boundary, known: Known) -> _Excursions | None:
+        fixed, depart = known.excursions, boundary.depart
+        if fixed is None or depart is None:
+            return None
+        assert levels.rise is not None
+        rise = _diagonal(levels.rise)
+        ways = _entered(rise)
+        top_stay = levels.stay if levels.top_stay is None else levels.top_stay
+        assert top_stay is not None
+        last = _diagonal(ginverse(top_stay, fixed.joined))
+        departs = known.below @ _beside(*(depart[..., i, :, :] for i in range(depart.shape[-3])))
+        started = departs @ (last if levels.count == 1 else fixed.inside)
+        return cls(ways, rise[..., ways], started, last)
+
+
+def _solve(levels: Levels, boundary: Boundary, known: Known) -> QBDSolution:
+    """The chain of the beginnings and the last level; of all other states, times per beginning."""
+    exc, fixed, one = _Excursions.of(levels, boundary, known), known.excursions, levels.count == 1
+    into, earned = known.below @ boundary.up, known.earned_below
+    if exc is not None and fixed is not None:
+        into = into + exc.started @ fixed.join
+        earned = earned + exc.started @ (fixed.earned_last if one else fixed.earned_first)
+    e, m = into.shape[-2:]
+    if one:
+        outs = _at_last(into, known.leaves, earned, known.earned_last, levels.top)
+        arrived, firsts = None if exc is None else exc.started, None
+    else:
+        outs, arrived, firsts = _above_first(levels, known, exc, into, earned)
+    flow, gain = outs
+    row = few_stationary(flow)[..., None, :]
+    sums = row @ gain
+    row, sums = row / sums[..., :1], sums[..., 0, :]
+    beginnings, last = row[..., :e], row[..., e:]
 
     def excursions(times: Array | None) -> Array:
         if times is None or levels.rise is None:
-            return np.zeros((*batch, 0, m))
-        spent = row[..., bottom] @ times
-        return spent.reshape(*batch, *levels.rise.shape[-3:-1])
+            return np.zeros((*sums.shape[:-1], 0, m))
+        return (beginnings @ times).reshape(*sums.shape[:-1], *levels.rise.shape[-3:-1])
 
     return QBDSolution(
-        row[..., 0, bottom], row[..., 0, first], excursions(started),
-        row[..., 0, last], excursions(arrived), sums[..., 1:] / sums[..., :1],
+        (beginnings @ known.below)[..., 0, :],
+        (last if firsts is None else row @ firsts)[..., 0, :],
+        excursions(None if exc is None else exc.started),
+        last[..., 0, :], excursions(arrived), sums[..., 1:] / sums[..., :1],
     )  # fmt: skip
 
 
-def _add_between(
-    levels: Levels, weights: Weights, exc: _Excursions | None, started: Array | None,
-    flow: Array, earned: Array, parts: tuple[slice, slice, slice],
-) -> Array | None:  # fmt: skip
-    """Visits to levels 2 to n - 1, and to the excursions of level n; times spent in the latter."""
-    bottom, first, last = parts
-    batch = flow.shape[:-2]
-    ways = _Ways(levels, exc)
-    one, rule = _one_level(levels, weights, exc, ways, batch)
-    between = rule.block(one, levels.count - 2)
-    core, u = len(ways.core), rule.u
-    falls = levels.down[..., ways.down] @ between[..., u:, :]
-    climbs = [(last, falls), (first, levels.up[..., ways.core] @ between[..., :core, :])]
-    if exc is not None and started is not None:
-        rise = started @ exc.rise[..., ways.exc]
-        climbs.append((bottom, rise @ between[..., core:u, :]))
-    arrived = None
-    for rows, out in climbs:
-        part = flow[..., rows, :]
-        part[..., first.start + ways.down] += out[..., u : u + rule.k]
-        part[..., last.start + ways.core] += out[..., :core]
-        earned[..., rows, :] += out[..., rule.earned]
-        if exc is not None and rows is bottom:
-            arrived = out[..., core:u] @ exc.inside_last[..., ways.exc, :]
-            flow[..., rows, last] += arrived @ exc.join
-            earned[..., rows, :] += arrived @ exc.earned_last
-    return arrived
+def _at_last(
+    into: Array, leaves: Array, earned: Array, earned_last: Array, top: Array
+) -> tuple[Array, Array]:
+    """Rates and what is earned of the beginnings and the only level."""
+    e, m = into.shape[-2:]
+    parts = (into, leaves, earned, earned_last, top)
+    batch = np.broadcast_shapes(*(part.shape[:-2] for part in parts))
+    flow, gain = np.zeros((*batch, e + m, e + m)), np.empty((*batch, e + m, earned.shape[-1]))
+    flow[..., :e, e:], flow[..., e:, :e], flow[..., e:, e:] = into, leaves, top
+    gain[..., :e, :], gain[..., e:, :] = earned, earned_last
+    return flow, gain
 
 
-class _Ways:
-    """Phases in which a level is entered: core from below, excursions, core from above."""
-
-    def __init__(self, levels: Levels, exc: _Excursions | None) -> None:
-        self.core, self.down = _entered(levels.up), _entered(levels.down)
-        self.exc = np.zeros(0, dtype=int) if exc is None else _entered(exc.rise)
-
-
-def _entered(rates: Array) -> npt.NDArray[np.intp]:
-    """Columns in which there is something."""
-    return np.flatnonzero(rates.reshape(-1, rates.shape[-1]).any(0))
-
-
-def _one_level(
-    levels: Levels, weights: Weights, exc: _Excursions | None, ways: _Ways, batch: tuple[int, ...]
-) -> tuple[Array, _Doubling]:
-    """Level 2 as a block."""
-    m, sums = levels.up.shape[-1], weights.core.shape[-1] + 1
-    slope = _with_mass(weights.core_slope, 0.0)
-    rising = {*_entered(slope).tolist(), *(() if exc is None else _entered(exc.growth).tolist())}
-    growing = sorted(rising)
-    core, u, k = len(ways.core), len(ways.core) + len(ways.exc), len(ways.down)
-    rule = _Doubling(u, k, sums, growing)
-    more = rule.earned.stop
-    paths = np.zeros((*batch, m, rule.width))
-    paths[..., :core], paths[..., u : u + k] = (
-        levels.up[..., ways.core],
-        levels.down[..., ways.down],
-    )
-    paths[..., rule.earned] = _with_mass(weights.core) + 2.0 * slope
-    paths[..., more:] = slope[..., growing]
-    paths = ginverse(levels.local, levels.up.sum(-1) + levels.down.sum(-1)) @ paths
-    one = np.empty((*batch, u + k, rule.width))
-    one[..., :core, :], one[..., u:, :] = paths[..., ways.core, :], paths[..., ways.down, :]
+def _above_first(
+    levels: Levels, known: Known, exc: _Excursions | None, into: Array, earned: Array
+) -> tuple[tuple[Array, Array], Array | None, Array]:
+    """The same for more than one level; and times in the last excursions and in level 1."""
+    core, down, fixed = _entered(levels.up), known.down, known.excursions
+    x, (e, m), k, s = 0 if exc is None else len(exc.ways), into.shape[-2:], len(down), earned.shape[-1]
+    rule = LevelBlocks(x + len(core), k, s, known.growing)
+    up, u, width = levels.up[..., core], rule.u, x + len(core) + e + s
+    between = rule.block(_second_level(up, core, known, exc, rule), levels.count - 2)
+    # the boundary and level 1, entered from the former's beginnings and from above
+    times = _below_each_other(into @ known.inside_first, known.inside_first[..., down, :])
+    lower = np.zeros((*times.shape[:-1], width + m))
+    lower[..., x:width] = times @ _beside(up, known.leaves, known.earned_first)
+    lower[..., width:] = times
+    lower[..., :e, u + e : width] += earned
     if exc is not None:
-        rows = exc.join @ paths
-        rows[..., core:u] += exc.rise[..., ways.exc]
-        rows[..., rule.earned] += exc.earned + 2.0 * exc.growth
-        rows[..., more:] += exc.growth[..., growing]
-        one[..., core:u, :] = exc.inside[..., ways.exc, :] @ rows
-    return one, rule
+        lower[..., :e, :x] = exc.started @ exc.rise
+    whole = rule.joined(lower, between[..., : rule.more.start], e, e)
+    # and the last level, entered from there
+    whole = _below_each_other(whole[..., :e, :], known.falls @ whole[..., e:, :])
+    batch = np.broadcast_shapes(whole.shape[:-2], levels.top.shape[:-2])
+    flow = np.zeros((*batch, e + m, e + m))
+    flow[..., :e], flow[..., e + core] = whole[..., u : u + e], whole[..., x:u]
+    flow[..., e:, e:] += levels.top
+    gain, arrived = whole[..., u + e : width], None
+    gain[..., e:, :] += known.earned_last
+    if exc is not None and fixed is not None:
+        arrived = whole[..., :e, :x] @ exc.inside_last[..., exc.ways, :]
+        flow[..., :e, e:] += arrived @ fixed.join
+        gain[..., :e, :] += arrived @ fixed.earned_last
+    return (flow, gain), arrived, whole[..., width:]
+
+
+def _below_each_other(first: Array, second: Array) -> Array:
+    batch = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    n = first.shape[-2]
+    out = np.empty((*batch, n + second.shape[-2], first.shape[-1]))
+    out[..., :n, :], out[..., n:, :] = first, second
+    return out
+
+
+def _second_level(
+    up: Array, core: npt.NDArray[np.intp], known: Known, exc: _Excursions | None, rule: LevelBlocks
+) -> Array:
+    """Level 2 as a block."""
+    u, x, fixed = rule.u, rule.u - len(core), known.excursions
+    paths = _beside(known.inside @ up, known.second)
+    batch = np.broadcast_shapes(paths.shape[:-2], () if exc is None else exc.rise.shape[:-2])
+    one = np.zeros((*batch, u + rule.k, rule.width))
+    one[..., x:u, x:], one[..., u:, x:] = paths[..., core, :], paths[..., known.down, :]
+    if exc is not None and fixed is not None:
+        one[..., :x, :x] = fixed.inside[..., exc.ways, :] @ exc.rise
+        one[..., :x, x:] = fixed.onward[..., exc.ways, :] @ paths
+        one[..., :x, u + rule.k :] += fixed.second[..., exc.ways, :]
+    return one

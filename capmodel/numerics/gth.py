@@ -81,7 +81,7 @@ def _inverse_of_two(rates: Array, exits: Array) -> Array:
 def _by_entries(entries: Callable[..., tuple[Any, ...]], rates: Array, exits: Array) -> Array:
     """Inverses whose entries, row by row, are functions of rates and exits."""
     m = exits.shape[-1]
-    if exits.size <= _SCALARS and rates.ndim == exits.ndim + 1:
+    if exits.size <= _SCALARS and rates.shape[:-1] == exits.shape:
         given = zip(rates.reshape(-1, m * m).tolist(), exits.reshape(-1, m).tolist(), strict=True)
         with suppress(ZeroDivisionError):  # where an array has an infinite entry
             found = [entries(*row, *out) for row, out in given]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights
-from capmodel.numerics.doubling import solve_few_phases
+from capmodel.numerics.doubling import Known, solve_few_phases
 from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import PhaseType
 
@@ -158,16 +158,18 @@ class SleeperChain:
         self.stay, self.join = _away(feed.moves, consumer), _back(r, consumer)
         self.bottom = _Bottom(feed, consumer)
         self.weights = _weights(feed, consumer, capacity, self.bottom)
+        with np.errstate(all="ignore"):  # as where it is used
+            self.known = Known.of(*self.rates(feed), self.weights)
 
     def solve(self, feed: Feed) -> Flows:
         """Solve the chain of one feed or of a stack of feeds."""
         levels, boundary = self.rates(feed)
-        solution = solve_few_phases(levels, boundary, self.weights)
+        solution = solve_few_phases(levels, boundary, self.weights, self.known)
         return _flows(feed, self.consumer, solution, self.bottom, boundary)
 
     def stationary(self, feed: Feed) -> QBDSolution:
         """The probabilities themselves."""
-        return solve_few_phases(*self.rates(feed), self.weights)
+        return solve_few_phases(*self.rates(feed), self.weights, self.known)
 
     def rates(self, feed: Feed) -> tuple[Levels, Boundary]:
         """The chain of one feed or of a stack of feeds."""
