@@ -29,7 +29,7 @@ from capmodel.numerics.cyclic_reduction import (
     Weights,
     solve_levels,
 )
-from capmodel.numerics.gth import Array, few_stationary, ginverse
+from capmodel.numerics.gth import Array, acyclic_ginverse, few_ginverse, few_stationary
 
 __all__ = ["Known", "solve_few_phases"]
 
@@ -139,10 +139,10 @@ class Known:
         upward = boundary.up.sum(-1)
         if boundary.depart is not None:
             upward = upward + boundary.depart.sum((-3, -1))
-        below = ginverse(boundary.local, upward)[..., start, :]
+        below = acyclic_ginverse(boundary.local, upward)[..., start, :]
         upward, away = levels.up.sum(-1), (levels.down, boundary.down)
         ends = np.broadcast_arrays(*(upward + down.sum(-1) for down in away))
-        inside, inside_first = ginverse(levels.local, np.stack(ends))
+        inside, inside_first = acyclic_ginverse(levels.local, np.stack(ends))
         falls, slope = levels.down[..., down], _with_mass(weights.core_slope, 0.0)
         growing = set(_entered(slope).tolist())
         if weights.excursion_slope is not None and levels.rise is not None:
@@ -179,7 +179,7 @@ class _KnownExcursions(NamedTuple):
             for weight in (weights.excursion, weights.excursion_slope, weights.excursion_top)
         )
         joined, more = join.sum(-1), _with_mass(slope, 0.0)
-        inside, first = _diagonal(ginverse(stay, joined + rise.sum(-1))), _with_mass(flat) + more
+        inside, first = _diagonal(acyclic_ginverse(stay, joined + rise.sum(-1))), _with_mass(flat) + more
         return cls(
             inside, joined, _under(join), inside @ _under(join), first, _with_mass(top),
             inside @ _beside(first + more, more[..., growing]),
@@ -241,7 +241,7 @@ class _Excursions(NamedTuple):
         ways = _entered(rise)
         top_stay = levels.stay if levels.top_stay is None else levels.top_stay
         assert top_stay is not None
-        last = _diagonal(ginverse(top_stay, fixed.joined))
+        last = _diagonal(few_ginverse(top_stay, fixed.joined))
         departs = known.below @ _beside(*(depart[..., i, :, :] for i in range(depart.shape[-3])))
         started = departs @ (last if levels.count == 1 else fixed.inside)
         return cls(ways, rise[..., ways], started, last)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 _SCALARS = 18  # numbers up to which plain ones are faster than arrays
+_AT_ONCE = 3  # states that are eliminated at once where they are few
 _BY_LOOP = 24  # below this order a loop over pivots is faster than splitting into blocks
 
 
@@ -136,52 +137,87 @@ def _inverse_by_loop(rates: Array, exits: Array) -> Array:
     work[..., m] = exits
     work[..., m + 1 :] = np.eye(m)
     for k in range(m):
-        # the unit matrix has filled up to column k only
-        _eliminate(work[..., : m + k + 2], k, m + 1)
+        end = m + k + 2  # the unit matrix has filled up to column k only
+        row = work[..., k, k + 1 : end]
+        pivot = row / np.add.reduce(row[..., : m - k], -1)[..., None]
+        work[..., k + 1 : end] += work[..., k, None] * pivot[..., None, :]
+        work[..., k, k + 1 : end] = pivot
     return work[..., m + 1 :]
 
 
-def _eliminate(work: Array, k: int, end: int) -> None:
-    """Put what state k leads to in its place, in every row; columns up to `end` are where to."""
-    row = work[..., k, k + 1 :]
-    pivot = row / np.add.reduce(row[..., : end - k - 1], -1)[..., None]
-    work[..., k + 1 :] += work[..., k, None] * pivot[..., None, :]
-    work[..., k, k + 1 :] = pivot
-
-
-def absorbed(rates: Array, exits: Array, right: Array) -> Array:
-    r"""Solve :math:`(D - A) x = b` as `gsolve` does, where every state can be left.
+def few_ginverse(rates: Array, exits: Array) -> Array:
+    r"""Mean times as `ginverse` has them, three states at a time: for few states.
 
     Parameters
     ----------
     rates : ndarray, shape (..., m, m)
-        Nonnegative :math:`A`; the diagonal is ignored.
+        Nonnegative rates between states; the diagonal is ignored.
     exits : ndarray, shape (..., m)
-        Nonnegative; :math:`D` holds the row sums of `rates` plus `exits`.
-    right : ndarray, shape (..., m, q)
-        Nonnegative right-hand sides :math:`b`.
+        Nonnegative rates of leaving.
 
     Returns
     -------
-    ndarray, shape (..., m, q)
-        Nonnegative; infinite or NaN where a set of states cannot be left.
-
-    Notes
-    -----
-    State by state and without looking for closed classes: for few states.
+    ndarray, shape (..., m, m)
+        Infinite or NaN where a set of states cannot be left.
 
     Examples
     --------
-    >>> absorbed(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 0.0]), np.eye(2)).tolist()
+    >>> few_ginverse(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 0.0])).tolist()
     [[1.0, 0.5], [1.0, 1.0]]
     """
-    m, q = right.shape[-2:]
-    batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1], right.shape[:-2])
-    work = np.empty((*batch, m, m + 1 + q))
-    work[..., :m], work[..., m], work[..., m + 1 :] = rates, exits, right
-    for k in range(m):
-        _eliminate(work, k, m + 1)
+    m = rates.shape[-1]
+    batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1])
+    work = np.zeros((*batch, m, 2 * m + 1))
+    work[..., :m] = rates
+    work[..., m] = exits
+    work[..., m + 1 :] = np.eye(m)
+    for k in range(0, m, _AT_ONCE):
+        after, end = min(k + _AT_ONCE, m), m + 1 + min(k + _AT_ONCE, m)
+        rows = work[..., k:after, after:end]
+        onward = np.add.reduce(rows[..., : m + 1 - after], -1)
+        pivots = ginverse(work[..., k:after, k:after], onward) @ rows
+        work[..., after:end] += work[..., k:after] @ pivots
+        work[..., k:after, after:end] = pivots
     return work[..., m + 1 :]
+
+
+def acyclic_ginverse(rates: Array, exits: Array) -> Array:
+    r"""Mean times as `ginverse` has them, fast where no state is visited twice.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (..., m, m)
+        Nonnegative rates between states; the diagonal is ignored.
+    exits : ndarray, shape (..., m)
+        Nonnegative rates of leaving.
+
+    Returns
+    -------
+    ndarray, shape (..., m, m)
+        By :math:`(I + P) (I + P^2) (I + P^4) \cdots` for probabilities :math:`P` of the next
+        state, which ends where paths do; by `few_ginverse` where it does not end in time.
+
+    Examples
+    --------
+    >>> acyclic_ginverse(np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([1.0, 4.0])).tolist()
+    [[0.5, 0.125], [0.0, 0.25]]
+    """
+    m = rates.shape[-1]
+    if m <= _AT_ONCE:
+        return ginverse(rates, exits)
+    unit = np.eye(m)
+    moves = rates * (1.0 - unit)
+    each = 1.0 / (np.add.reduce(moves, -1) + exits)
+    power = moves * each[..., None]
+    visits, length = unit + power, 1  # paths of up to so many moves
+    while True:
+        power, length = power @ power, 2 * length
+        if not np.logical_or.reduce(power, None):
+            times: Array = visits * each[..., None, :]
+            return times
+        if length >= m:
+            return few_ginverse(rates, exits)
+        visits = visits + visits @ power
 
 
 def gsolve(rates: Array, exits: Array, right: Array) -> Array:
@@ -331,7 +367,7 @@ def _weights(rates: Array) -> Array:
 
 
 def few_stationary(rates: Array) -> Array:
-    r"""Stationary probabilities as `stationary` finds them, state by state: for few states.
+    r"""Stationary probabilities as `stationary` finds them, faster for few states.
 
     Parameters
     ----------
@@ -348,9 +384,26 @@ def few_stationary(rates: Array) -> Array:
     >>> few_stationary(np.array([[0.0, 1.0], [1e-200, 0.0]])).tolist()
     [1e-200, 1.0]
     """
-    weights = _by_states(rates)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = _by_threes(rates)
+    if not np.isfinite(weights).all():
+        weights = _by_states(rates)
     shares: Array = weights / np.add.reduce(weights, -1)[..., None]
     return shares
+
+
+def _by_threes(rates: Array) -> Array:
+    """Weights of the states, of which the last ones are eliminated three at a time."""
+    m = rates.shape[-1]
+    if m == 1:
+        return np.ones(rates.shape[:-1])
+    h = max(m - _AT_ONCE, 1)
+    down = rates[..., h:, :h]
+    onward = rates[..., :h, h:] @ ginverse(rates[..., h:, h:], np.add.reduce(down, -1))
+    first = _by_threes(rates[..., :h, :h] + onward @ down)
+    out = np.empty(rates.shape[:-1])
+    out[..., :h], out[..., h:] = first, (first[..., None, :] @ onward)[..., 0, :]
+    return out
 
 
 def _by_states(rates: Array) -> Array:
