@@ -10,47 +10,49 @@ from capmodel.numerics.gth import Array, ginverse
 class LevelBlocks:
     """Blocks as matrices: rows are ways in from below, then from above.
 
-    Columns: left at the top, left at the bottom, earned (the sums), and by how much more is earned
-    one level up, for those sums that depend on the level. Only phases in which a level is entered
-    from below (`below` of them) or above count.
+    Columns: left at the top, earned (the sums), by how much more is earned one level up, for those
+    sums that depend on the level; left at the bottom. Only phases in which a level is entered from
+    below (`below` of them) or above count.
     """
 
     def __init__(self, below: int, above: int, sums: int, growing: list[int]) -> None:
-        self.u, self.k, out = below, above, below + above
-        self.up, self.down = slice(0, below), slice(below, out)
-        self.earned, self.more = slice(out, out + sums), slice(out + sums, None)
-        self.width = out + sums + len(growing)
-        self.growths = [(out + earned, out + sums + i) for i, earned in enumerate(growing)]
+        self.u, self.k = below, above
+        self.earned = slice(below, below + sums)
+        self.kept = below + sums + len(growing)  # columns but those to the bottom
+        self.width = self.kept + above
+        self.growths = [(below + earned, below + sums + i) for i, earned in enumerate(growing)]
 
     def over(self, lower: Array, upper: Array, levels: int) -> Array:
         """Blocks (a stack of) `upper` on top of a block `lower`, which has so many levels."""
         if self.growths:
             upper = upper.copy()
-            for earned, growth in self.growths:
-                upper[..., earned] += levels * upper[..., growth]
-        return self.joined(lower, upper, self.u, self.k)
+            for at, growth in self.growths:
+                earned = upper[..., at]
+                earned += levels * upper[..., growth]
+        return self.joined(lower, upper, self.u, self.kept)
 
-    def joined(self, lower: Array, upper: Array, rows: int, exits: int) -> Array:
+    def joined(self, lower: Array, upper: Array, rows: int, kept: int) -> Array:
         """A block on top of a lower one that may have another shape, which is that of the result.
 
-        The lower one's first `rows` are its ways in from below; after its columns to the top come
-        `exits` to the bottom, then what is earned in the order of `upper`, and more.
+        The lower one's first `rows` are its ways in from below, its first `kept` columns those
+        that are not to the bottom: first the same as those of `upper`, then any others.
         """
-        u, k = self.u, self.k
-        out, end = u + k, u + exits
-        earned = slice(end, end + upper.shape[-1] - out)
+        u, same = self.u, self.kept
         here = lower[..., rows:, :]
         # entering the lower block at the seam: out of it, or up and back at the seam
         trip = here[..., :u] @ upper[..., :u, :]
-        seam = np.empty((*trip.shape[:-1], lower.shape[-1]))
-        seam[..., :u], seam[..., u:] = trip[..., :u], here[..., u:]
-        seam[..., earned] += trip[..., out:]
-        falling = ginverse(trip[..., u:out], np.add.reduce(seam[..., :end], -1)) @ seam
-        whole: Array = upper[..., u:out] @ falling
-        whole[..., :u] += upper[..., :u]
-        whole[..., earned] += upper[..., out:]
+        seam = np.zeros((*trip.shape[:-1], lower.shape[-1]))
+        seam[..., u:] = here[..., u:]
+        part = seam[..., :same]
+        part += trip[..., :same]
+        leaves = np.add.reduce(seam[..., :u], -1) + np.add.reduce(seam[..., kept:], -1)
+        falling = ginverse(trip[..., same:], leaves) @ seam
+        whole: Array = upper[..., same:] @ falling
+        part = whole[..., :same]
+        part += upper[..., :same]
         climbing = lower[..., :rows, :u] @ whole[..., :u, :]
-        climbing[..., u:] += lower[..., :rows, u:]
+        part = climbing[..., u:]
+        part += lower[..., :rows, u:]
         if rows != u:
             return np.concatenate([climbing, whole[..., u:, :]], axis=-2)
         whole[..., :u, :] = climbing
@@ -59,7 +61,10 @@ class LevelBlocks:
     def block(self, one: Array, count: int) -> Array:
         """So many levels, each like `one`; none is a passage that everything crosses at once."""
         if count == 0:
-            return np.eye(self.u + self.k, self.width)
+            passage = np.zeros((self.u + self.k, self.width))
+            np.fill_diagonal(passage[: self.u], 1.0)
+            np.fill_diagonal(passage[self.u :, self.kept :], 1.0)
+            return passage
         pair, levels, started = np.stack([one, one]), 1, False  # the doubled block, the result
         while count > 1:
             if count % 2 and started:

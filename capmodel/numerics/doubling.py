@@ -100,9 +100,9 @@ class Known:
         Sums over `below`, the time itself first.
     earned_first, earned_last : ndarray, shape (..., m, 1 + q)
         The same per time in a core phase of level 1 and of the last.
-    second : ndarray, shape (..., m, k + 1 + q + g)
-        Of a visit to level 2: into which phase it ends downwards, what it earns, and by how much
-        more one level up.
+    second : ndarray, shape (..., m, 1 + q + g + k)
+        Of a visit to level 2: what it earns, by how much more one level up, and into which phase
+        it ends downwards.
     growing : list of int
         The g sums that depend on the level.
     excursions
@@ -152,7 +152,7 @@ class Known:
         return cls(
             down, start, below, inside, inside_first, falls, boundary.down[..., start],
             below @ _with_mass(weights.boundary), first, _with_mass(weights.core_top),
-            inside @ _beside(falls, first + slope, slope[..., rising]), rising,
+            inside @ _beside(first + slope, slope[..., rising], falls), rising,
             _KnownExcursions.of(levels, weights, rising),
         )  # fmt: skip
 
@@ -296,33 +296,33 @@ def _above_first(
     levels: Levels, known: Known, exc: _Excursions | None, into: Array, earned: Array
 ) -> tuple[tuple[Array, Array], Array | None, Array]:
     """The same for more than one level; and times in the last excursions and in level 1."""
-    core, down, fixed = _entered(levels.up), known.down, known.excursions
-    x, (e, m), k, s = 0 if exc is None else len(exc.ways), into.shape[-2:], len(down), earned.shape[-1]
-    rule = LevelBlocks(x + len(core), k, s, known.growing)
-    up, u, width = levels.up[..., core], rule.u, x + len(core) + e + s
+    core, fixed = _entered(levels.up), known.excursions
+    x, (e, m), s = 0 if exc is None else len(exc.ways), into.shape[-2:], earned.shape[-1]
+    rule = LevelBlocks(x + len(core), len(known.down), s, known.growing)
+    up, u, same, kept = levels.up[..., core], rule.u, rule.kept, rule.kept + m
     between = rule.block(_second_level(up, core, known, exc, rule), levels.count - 2)
     # the boundary and level 1, entered from the former's beginnings and from above
-    times = _below_each_other(into @ known.inside_first, known.inside_first[..., down, :])
-    lower = np.zeros((*times.shape[:-1], width + m))
-    lower[..., x:width] = times @ _beside(up, known.leaves, known.earned_first)
-    lower[..., width:] = times
-    lower[..., :e, u + e : width] += earned
+    times = _below_each_other(into @ known.inside_first, known.inside_first[..., known.down, :])
+    lower = np.zeros((*times.shape[:-1], kept + e))
+    lower[..., x:u], lower[..., rule.earned] = times @ up, times @ known.earned_first
+    lower[..., same:kept], lower[..., kept:] = times, times @ known.leaves
+    begun = lower[..., :e, :]
+    begun[..., rule.earned] += earned
     if exc is not None:
-        lower[..., :e, :x] = exc.started @ exc.rise
-    whole = rule.joined(lower, between[..., : rule.more.start], e, e)
+        begun[..., :x] = exc.started @ exc.rise
+    whole = rule.joined(lower, between, e, kept)
     # and the last level, entered from there
     whole = _below_each_other(whole[..., :e, :], known.falls @ whole[..., e:, :])
-    batch = np.broadcast_shapes(whole.shape[:-2], levels.top.shape[:-2])
-    flow = np.zeros((*batch, e + m, e + m))
-    flow[..., :e], flow[..., e + core] = whole[..., u : u + e], whole[..., x:u]
+    flow = np.zeros((*whole.shape[:-1], e + m))
+    flow[..., :e], flow[..., e + core] = whole[..., kept:], whole[..., x:u]
     flow[..., e:, e:] += levels.top
-    gain, arrived = whole[..., u + e : width], None
+    gain, arrived = whole[..., rule.earned], None
     gain[..., e:, :] += known.earned_last
     if exc is not None and fixed is not None:
         arrived = whole[..., :e, :x] @ exc.inside_last[..., exc.ways, :]
         flow[..., :e, e:] += arrived @ fixed.join
         gain[..., :e, :] += arrived @ fixed.earned_last
-    return (flow, gain), arrived, whole[..., width:]
+    return (flow, gain), arrived, whole[..., same:kept]
 
 
 def _below_each_other(first: Array, second: Array) -> Array:
@@ -345,5 +345,5 @@ def _second_level(
     if exc is not None and fixed is not None:
         one[..., :x, :x] = fixed.inside[..., exc.ways, :] @ exc.rise
         one[..., :x, x:] = fixed.onward[..., exc.ways, :] @ paths
-        one[..., :x, u + rule.k :] += fixed.second[..., exc.ways, :]
+        one[..., :x, u : rule.kept] += fixed.second[..., exc.ways, :]
     return one

@@ -140,8 +140,9 @@ def _inverse_by_loop(rates: Array, exits: Array) -> Array:
         end = m + k + 2  # the unit matrix has filled up to column k only
         row = work[..., k, k + 1 : end]
         pivot = row / np.add.reduce(row[..., : m - k], -1)[..., None]
-        work[..., k + 1 : end] += work[..., k, None] * pivot[..., None, :]
-        work[..., k, k + 1 : end] = pivot
+        rest = work[..., k + 1 : end]
+        rest += work[..., k, None] * pivot[..., None, :]
+        row[...] = pivot
     return work[..., m + 1 :]
 
 
@@ -176,8 +177,9 @@ def few_ginverse(rates: Array, exits: Array) -> Array:
         rows = work[..., k:after, after:end]
         onward = np.add.reduce(rows[..., : m + 1 - after], -1)
         pivots = ginverse(work[..., k:after, k:after], onward) @ rows
-        work[..., after:end] += work[..., k:after] @ pivots
-        work[..., k:after, after:end] = pivots
+        rest = work[..., after:end]
+        rest += work[..., k:after] @ pivots
+        rows[...] = pivots
     return work[..., m + 1 :]
 
 
@@ -417,7 +419,8 @@ def _by_states(rates: Array) -> Array:
             down = np.add.reduce(row, -1)
             downs[..., k] = down[..., 0]
             column /= down[..., None]
-            work[..., :k, :k] += column * row
+            rest = work[..., :k, :k]
+            rest += column * row
     # below the end of a closed class nothing counts, nor has it been worked out
     closed = ~(downs > 0.0)
     start = (np.arange(m) * closed).max(-1)
