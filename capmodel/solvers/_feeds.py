@@ -65,7 +65,10 @@ class KernelService:
 
 def kron(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     """Kronecker product as float64."""
-    return np.asarray(np.kron(np.asarray(a), np.asarray(b)), dtype=np.float64)
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    (m, n), (p, q) = first.shape, second.shape
+    product: Array = first[:, None, :, None] * second[None, :, None, :]
+    return product.reshape(m * p, n * q)
 
 
 def source(arrivals: Arrivals) -> Source:

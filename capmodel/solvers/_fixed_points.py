@@ -16,6 +16,7 @@ _TOLERANCE = 3e-5  # of the last step; the point it leads to is closer by the ma
 _MOST_STEPS = 60
 _PATIENCE = 6  # steps before the search is kept within brackets
 _MERGED = 1e-3  # starts that have come so close lead to the same point
+_CALM = 0.3  # a point that moves less hardly moves
 _FARTHEST = 2.0  # most that the secant changes any coordinate
 
 
@@ -40,7 +41,9 @@ def fixed_points(
         residual = image - points
         settled = np.abs(residual).max(-1) < _TOLERANCE
         found += [(int(names[i]), result, int(i)) for i in np.flatnonzero(settled)]
-        keep = ~settled & _first_of_its_kind(image, residual)
+        # the first step goes to the image itself, so that those who meet there stay together
+        calm = (np.abs(residual).max(-1) < _CALM) | (before is None)
+        keep = ~settled & _first_of_its_kind(image, calm)
         if not np.any(keep):
             names = names[:0]
             break
@@ -82,10 +85,9 @@ def _inside(points: Array, bracket: Array, always: bool) -> Array:
     return shifted
 
 
-def _first_of_its_kind(points: Array, residual: Array) -> npt.NDArray[np.bool_]:
+def _first_of_its_kind(points: Array, calm: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Whether no earlier point is on the way to the same place: close by, both hardly moving."""
     near = np.abs(points[:, None] - points).max(-1) < _MERGED
-    calm = np.abs(residual).max(-1) < 0.3
     same = near & calm[:, None] & calm
     first: npt.NDArray[np.bool_] = ~np.tril(same, -1).any(-1)
     return first

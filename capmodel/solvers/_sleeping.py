@@ -155,7 +155,8 @@ class SleeperChain:
         self.alone = _phases_alone(feed.serves, service.rates)
         self.local = _with_phases(feed.moves, m) + self.alone
         self.down = _phases_alone(feed.serves, np.outer(service.exits, service.start))
-        self.stay, self.join = _away(feed.moves, consumer), _back(r, consumer)
+        self.stages, self.join = _ways_on(r, consumer), _back(r, consumer)
+        self.stay = None if self.stages is None else _spread(feed.moves, consumer) + self.stages
         self.bottom = _Bottom(feed, consumer)
         self.weights = _weights(feed, consumer, capacity, self.bottom)
         with np.errstate(all="ignore"):  # as where it is used
@@ -173,18 +174,21 @@ class SleeperChain:
 
     def rates(self, feed: Feed) -> tuple[Levels, Boundary]:
         """The chain of one feed or of a stack of feeds."""
-        consumer, m = self.consumer, self.consumer.service.order
-        full = feed.full_moves + feed.full_delivers
+        m, d = self.consumer.service.order, self.consumer.stages
+        full, rise, top_stay = feed.full_moves + feed.full_delivers, None, None
+        if self.stages is not None:
+            rise = _spread(feed.delivers, self.consumer)
+            top_stay = _with_phases(full, d)[..., None, :, :] + self.stages
         levels = Levels(
             count=self.capacity,
             up=_with_phases(feed.delivers, m),
             local=self.local,
             down=self.down,
             top=_with_phases(full, m) + self.alone,
-            rise=_away(feed.delivers, consumer, within=False),
+            rise=rise,
             stay=self.stay,
             join=self.join,
-            top_stay=_away(full, consumer),
+            top_stay=top_stay,
         )  # fmt: skip
         return levels, self.bottom.rates(feed)
 
@@ -194,13 +198,18 @@ def _stages(states: int, time: float, stages: int) -> Array:
     return _phases_alone(np.ones(states), np.eye(stages, k=1) * (stages / time))
 
 
-def _away(matrix: Array, consumer: Sleeper, within: bool = True) -> Array | None:
-    """The feed moves while the consumer is away; `within` a level its stages move too."""
-    d, spread = consumer.stages, _with_phases(matrix, consumer.stages)
+def _ways_on(states: int, consumer: Sleeper) -> Array | None:
+    """While the consumer is away its stages move on, the feed stays."""
     if not consumer.delays:
         return None
-    steps = [_stages(matrix.shape[-1], time, d) * within for time in consumer.delays]
-    return np.stack([spread + step for step in steps], axis=-3)
+    return np.stack([_stages(states, time, consumer.stages) for time in consumer.delays])
+
+
+def _spread(matrix: Array, consumer: Sleeper) -> Array:
+    """The feed moves while the consumer is away, its stages stay."""
+    spread = _with_phases(matrix, consumer.stages)[..., None, :, :]
+    groups = len(consumer.delays)
+    return np.broadcast_to(spread, (*spread.shape[:-3], groups, *spread.shape[-2:]))
 
 
 def _back(states: int, consumer: Sleeper) -> Array | None:
