@@ -201,13 +201,19 @@ def _under(groups: Array) -> Array:
     return groups.reshape(*groups.shape[:-3], g * t, u)
 
 
+def _batch(*parts: Array) -> tuple[int, ...]:
+    """Leading dimensions of a stack of chains with these matrices."""
+    shapes = {part.shape[:-2] for part in parts}
+    return shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
+
+
 def _beside(*parts: Array) -> Array:
     """Matrices of equally many rows side by side; not all need be stacks."""
-    batch = np.broadcast_shapes(*(part.shape[:-2] for part in parts))
-    ends = np.cumsum([part.shape[-1] for part in parts]).tolist()
-    out = np.empty((*batch, parts[0].shape[-2], ends[-1]))
-    for part, end in zip(parts, ends, strict=True):
-        out[..., end - part.shape[-1] : end] = part
+    rows, columns = parts[0].shape[-2], sum(part.shape[-1] for part in parts)
+    out, end = np.empty((*_batch(*parts), rows, columns)), 0
+    for part in parts:
+        begin, end = end, end + part.shape[-1]
+        out[..., begin:end] = part
     return out
 
 
@@ -242,7 +248,7 @@ class _Excursions(NamedTuple):
         top_stay = levels.stay if levels.top_stay is None else levels.top_stay
         assert top_stay is not None
         last = _diagonal(few_ginverse(top_stay, fixed.joined))
-        departs = known.below @ _beside(*(depart[..., i, :, :] for i in range(depart.shape[-3])))
+        departs = _beside(*(known.below @ depart[..., i, :, :] for i in range(depart.shape[-3])))
         started = departs @ (last if levels.count == 1 else fixed.inside)
         return cls(ways, rise[..., ways], started, last)
 
@@ -285,7 +291,7 @@ def _at_last(
     """Rates and what is earned of the beginnings and the only level."""
     e, m = into.shape[-2:]
     parts = (into, leaves, earned, earned_last, top)
-    batch = np.broadcast_shapes(*(part.shape[:-2] for part in parts))
+    batch = _batch(*parts)
     flow, gain = np.zeros((*batch, e + m, e + m)), np.empty((*batch, e + m, earned.shape[-1]))
     flow[..., :e, e:], flow[..., e:, :e], flow[..., e:, e:] = into, leaves, top
     gain[..., :e, :], gain[..., e:, :] = earned, earned_last
@@ -307,7 +313,8 @@ def _above_first(
     lower[..., x:u], lower[..., rule.earned] = times @ up, times @ known.earned_first
     lower[..., same:kept], lower[..., kept:] = times, times @ known.leaves
     begun = lower[..., :e, :]
-    begun[..., rule.earned] += earned
+    part = begun[..., rule.earned]
+    part += earned
     if exc is not None:
         begun[..., :x] = exc.started @ exc.rise
     whole = rule.joined(lower, between, e, kept)
@@ -315,20 +322,23 @@ def _above_first(
     whole = _below_each_other(whole[..., :e, :], known.falls @ whole[..., e:, :])
     flow = np.zeros((*whole.shape[:-1], e + m))
     flow[..., :e], flow[..., e + core] = whole[..., kept:], whole[..., x:u]
-    flow[..., e:, e:] += levels.top
+    part = flow[..., e:, e:]
+    part += levels.top
     gain, arrived = whole[..., rule.earned], None
-    gain[..., e:, :] += known.earned_last
+    part = gain[..., e:, :]
+    part += known.earned_last
     if exc is not None and fixed is not None:
         arrived = whole[..., :e, :x] @ exc.inside_last[..., exc.ways, :]
-        flow[..., :e, e:] += arrived @ fixed.join
-        gain[..., :e, :] += arrived @ fixed.earned_last
+        part = flow[..., :e, e:]
+        part += arrived @ fixed.join
+        part = gain[..., :e, :]
+        part += arrived @ fixed.earned_last
     return (flow, gain), arrived, whole[..., same:kept]
 
 
 def _below_each_other(first: Array, second: Array) -> Array:
-    batch = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
     n = first.shape[-2]
-    out = np.empty((*batch, n + second.shape[-2], first.shape[-1]))
+    out = np.empty((*_batch(first, second), n + second.shape[-2], first.shape[-1]))
     out[..., :n, :], out[..., n:, :] = first, second
     return out
 
@@ -339,11 +349,12 @@ def _second_level(
     """Level 2 as a block."""
     u, x, fixed = rule.u, rule.u - len(core), known.excursions
     paths = _beside(known.inside @ up, known.second)
-    batch = np.broadcast_shapes(paths.shape[:-2], () if exc is None else exc.rise.shape[:-2])
+    batch = _batch(paths, paths if exc is None else exc.rise)
     one = np.zeros((*batch, u + rule.k, rule.width))
     one[..., x:u, x:], one[..., u:, x:] = paths[..., core, :], paths[..., known.down, :]
     if exc is not None and fixed is not None:
         one[..., :x, :x] = fixed.inside[..., exc.ways, :] @ exc.rise
         one[..., :x, x:] = fixed.onward[..., exc.ways, :] @ paths
-        one[..., :x, u : rule.kept] += fixed.second[..., exc.ways, :]
+        part = one[..., :x, u : rule.kept]
+        part += fixed.second[..., exc.ways, :]
     return one

@@ -68,9 +68,10 @@ class RingStage:
         solution = solve_few_phases(levels, boundary, weights)
         found = {name: solution.sums[..., i] for name, i in self.index.items()}
         first = solution.first[..., : p * k, None] * boundary.down[..., : p * k, :k]
-        found["empties"] = _share(first.sum(-2), found["completed"])
         ended = solution.boundary[..., -k:] if self.coupled else np.zeros((size, k))
-        found["empties_after_signal"] = _share(ended, found["signalling"])
+        parts = np.array([first.sum(-2), ended])
+        shares = _share(parts, np.array([found["completed"], found["signalling"]]))
+        found["empties"], found["empties_after_signal"] = shares
         return found
 
     def chain(
@@ -149,6 +150,7 @@ def _share(parts: Array, total: Array) -> Array:
     """Parts of a total, by phase of the arrivals; a half in all if the total is nothing."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = parts / total[..., None]
-    shares = np.where(total[..., None] > 0.0, np.clip(shares, 0.0, 1.0), 0.5 / parts.shape[-1])
+    least = np.minimum(np.maximum(shares, 0.0), 1.0)
+    shares = np.where(total[..., None] > 0.0, least, 0.5 / parts.shape[-1])
     whole: Array = shares / np.maximum(shares.sum(-1, keepdims=True), 1.0)
     return whole
