@@ -11,7 +11,7 @@ import numpy as np
 from capmodel.application import Application
 from capmodel.backend import Backend, StageCosts
 from capmodel.errors import unknown_choice
-from capmodel.formulary._elementwise import floats, maximum, minimum, some
+from capmodel.formulary._elementwise import clip, floats, maximum, minimum, some
 from capmodel.machine import Machine
 from capmodel.path import (
     DRIVER_MODES,
@@ -230,7 +230,7 @@ def _cache_penalty(values: Mapping[str, Any], memory: Any) -> Any:
     if "large_buffer_miss" not in values:
         return 0.0
     reach = values["cache_reach"]
-    return values["large_buffer_miss"] * np.clip((memory - reach) / reach, 0.0, 1.0)
+    return values["large_buffer_miss"] * clip((memory - reach) / reach, 0.0, 1.0)
 
 
 # what a driver mode looks at besides the cost of an interrupt

@@ -6,7 +6,7 @@ Each mode maps the kernel stage to a `DriverLoad`; `DRIVERS` is the table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -98,4 +98,5 @@ def driver_load(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
     """What the kernel's driver mode costs, and what driver and bus let through."""
     load = DRIVERS[kernel.driver.mode](kernel, arrivals)
     # the card's own memory absorbs what the bus cannot take at once, not what it cannot take at all
-    return replace(load, cap=np.minimum(load.cap, kernel.driver.bus_rate))
+    cap = minimum(load.cap, kernel.driver.bus_rate)
+    return DriverLoad(load.stretch, load.extra, cap, load.delay, load.interrupts)

@@ -21,6 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from capmodel.formulary._elementwise import floats, some
 from capmodel.formulary._typing import Array
 from capmodel.formulary.wake_interrupt import wake_interrupt_probability
 from capmodel.path import CapturePath, Wakeup
@@ -40,8 +41,8 @@ def gradual(path: CapturePath) -> bool:
     """
     wakeup = path.wakeup
     values = (path.kernel.near_cost, wakeup.early_cost, wakeup.settle)
-    return any(np.any(np.asarray(value) > 0.0) for value in values) or any(
-        gradual(place) for place in path.alternatives
+    return any(some(floats(value) > 0.0) for value in values) or any(
+        map(gradual, path.alternatives)
     )
 
 

@@ -83,8 +83,10 @@ def _lockstep(path: CapturePath) -> bool:
 
 
 def _tiny_buffer(path: CapturePath) -> bool:
+    if path.buffer.kind != "slots":
+        return False
     backlog = floats(path.wakeup.latency) / maximum(path.kernel.cost, 1e-12)
-    return path.buffer.kind == "slots" and some(floats(path.buffer.capacity) < 4.0 * backlog)
+    return some(floats(path.buffer.capacity) < 4.0 * backlog)
 
 
 LIMITS: tuple[Limit, ...] = (

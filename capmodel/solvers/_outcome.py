@@ -44,8 +44,9 @@ def regime_index(name: str) -> int:
 
 def with_idle(times: Mapping[str, Any]) -> dict[str, Array]:
     """Add the idle share so that a core's time is 1; rounding may not make it negative."""
-    used = sum(floats(value) for value in times.values())
-    arrays = {key: floats(value) + 0.0 * used for key, value in times.items()}
+    shares = {key: floats(value) for key, value in times.items()}
+    used = sum(shares.values())
+    arrays = {key: share + 0.0 * used for key, share in shares.items()}
     arrays["idle"] = maximum(1.0 - used, 0.0)
     return arrays
 

@@ -139,7 +139,7 @@ def _inverse(value: Array) -> Array:
 
 def _affordable(time: Array, price: Number) -> Array:
     """How often per second something fits into a share of a core; without end if it is free."""
-    return where(np.asarray(price) > _NOTHING, time * _inverse(price), np.inf)
+    return where(floats(price) > _NOTHING, time * _inverse(price), np.inf)
 
 
 def _bursts_per_second(path: CapturePath) -> Array:
@@ -160,7 +160,7 @@ def _stage(
 ) -> _Stage:
     if path.buffer.kind in BLOCK_KINDS:
         return _block_stage(path, offered, cost, work, scv)
-    if some(np.asarray(path.consumer.processes) > 1) and path.wakeup.policy in ("poll", "read"):
+    if some(floats(path.consumer.processes) > 1.0) and path.wakeup.policy in ("poll", "read"):
         return _shared_stage(path, offered, cost, drop_cost, work, scv)
     return _cycle_stage(path, offered, cost, drop_cost, work, scv)
 
@@ -230,7 +230,7 @@ def _cycle_stage(
 
 def _within(wakeup: Wakeup, capacity: Array) -> Wakeup:
     """A threshold above the buffer is never reached: only the timer wakes."""
-    if np.all(np.asarray(wakeup.threshold) <= capacity):
+    if not some(floats(wakeup.threshold) > capacity):
         return wakeup
     return replace(wakeup, threshold=where(wakeup.threshold > capacity, _NEVER, wakeup.threshold))
 
