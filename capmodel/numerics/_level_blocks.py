@@ -12,14 +12,21 @@ class LevelBlocks:
 
     Columns: left at the top, earned (the sums), by how much more is earned one level up, for those
     sums that depend on the level; left at the bottom. Only phases in which a level is entered from
-    below (`below` of them) or above count.
+    below (`below` of them) or above count; the first `rising` of the former are never entered once
+    a level is left downwards.
     """
 
-    def __init__(self, below: int, above: int, sums: int, growing: list[int]) -> None:
+    def __init__(
+        self, below: int, above: int, sums: int, growing: list[int], rising: int = 0
+    ) -> None:
+        self.rising = rising
         self.u, self.k = below, above
         self.earned = slice(below, below + sums)
         self.kept = below + sums + len(growing)  # columns but those to the bottom
         self.width = self.kept + above
+        ways = np.zeros(self.width)
+        ways[:below] = ways[self.kept :] = 1.0
+        self.leaving = ways[:, None]
         self.growths = [(below + earned, below + sums + i) for i, earned in enumerate(growing)]
 
     def over(self, lower: Array, upper: Array, levels: int) -> Array:
@@ -29,24 +36,24 @@ class LevelBlocks:
             for at, growth in self.growths:
                 earned = upper[..., at]
                 earned += levels * upper[..., growth]
-        return self.joined(lower, upper, self.u, self.kept)
+        return self.joined(lower, upper, self.u, self.leaving)
 
-    def joined(self, lower: Array, upper: Array, rows: int, kept: int) -> Array:
+    def joined(self, lower: Array, upper: Array, rows: int, leaving: Array) -> Array:
         """A block on top of a lower one that may have another shape, which is that of the result.
 
-        The lower one's first `rows` are its ways in from below, its first `kept` columns those
-        that are not to the bottom: first the same as those of `upper`, then any others.
+        The lower one's first `rows` are its ways in from below; its columns are those of `upper`
+        up to the ways to the bottom, then any others and its own ways to the bottom. `leaving` is
+        1 for its ways out, a column.
         """
-        u, same = self.u, self.kept
+        u, same, x = self.u, self.kept, self.rising
         here = lower[..., rows:, :]
         # entering the lower block at the seam: out of it, or up and back at the seam
-        trip = here[..., :u] @ upper[..., :u, :]
+        trip = here[..., x:u] @ upper[..., x:u, :]
         seam = np.zeros((*trip.shape[:-1], lower.shape[-1]))
         seam[..., u:] = here[..., u:]
         part = seam[..., :same]
         part += trip[..., :same]
-        leaves = np.add.reduce(seam[..., :u], -1) + np.add.reduce(seam[..., kept:], -1)
-        falling = ginverse(trip[..., same:], leaves) @ seam
+        falling = ginverse(trip[..., same:], (seam @ leaving)[..., 0]) @ seam
         whole: Array = upper[..., same:] @ falling
         part = whole[..., :same]
         part += upper[..., :same]

@@ -140,9 +140,12 @@ class Known:
         if boundary.depart is not None:
             upward = upward + boundary.depart.sum((-3, -1))
         below = acyclic_ginverse(boundary.local, upward)[..., start, :]
-        upward, away = levels.up.sum(-1), (levels.down, boundary.down)
-        ends = np.broadcast_arrays(*(upward + down.sum(-1) for down in away))
-        inside, inside_first = acyclic_ginverse(levels.local, np.stack(ends))
+        upward, ends, ends_first = (
+            np.add.reduce(rates, -1) for rates in (levels.up, levels.down, boundary.down)
+        )
+        inside = inside_first = acyclic_ginverse(levels.local, upward + ends)
+        if not np.array_equal(ends, ends_first):
+            inside_first = acyclic_ginverse(levels.local, upward + ends_first)
         falls, slope = levels.down[..., down], _with_mass(weights.core_slope, 0.0)
         growing = set(_entered(slope).tolist())
         if weights.excursion_slope is not None and levels.rise is not None:
@@ -304,7 +307,7 @@ def _above_first(
     """The same for more than one level; and times in the last excursions and in level 1."""
     core, fixed = _entered(levels.up), known.excursions
     x, (e, m), s = 0 if exc is None else len(exc.ways), into.shape[-2:], earned.shape[-1]
-    rule = LevelBlocks(x + len(core), len(known.down), s, known.growing)
+    rule = LevelBlocks(x + len(core), len(known.down), s, known.growing, x)
     up, u, same, kept = levels.up[..., core], rule.u, rule.kept, rule.kept + m
     between = rule.block(_second_level(up, core, known, exc, rule), levels.count - 2)
     # the boundary and level 1, entered from the former's beginnings and from above
@@ -317,7 +320,9 @@ def _above_first(
     part += earned
     if exc is not None:
         begun[..., :x] = exc.started @ exc.rise
-    whole = rule.joined(lower, between, e, kept)
+    leaving = np.zeros((kept + e, 1))
+    leaving[:u] = leaving[kept:] = 1.0
+    whole = rule.joined(lower, between, e, leaving)
     # and the last level, entered from there
     whole = _below_each_other(whole[..., :e, :], known.falls @ whole[..., e:, :])
     flow = np.zeros((*whole.shape[:-1], e + m))

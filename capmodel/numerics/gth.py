@@ -167,6 +167,8 @@ def few_ginverse(rates: Array, exits: Array) -> Array:
     [[1.0, 0.5], [1.0, 1.0]]
     """
     m = rates.shape[-1]
+    if m <= _AT_ONCE:
+        return ginverse(rates, exits)
     batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1])
     work = np.zeros((*batch, m, 2 * m + 1))
     work[..., :m] = rates
@@ -205,8 +207,8 @@ def acyclic_ginverse(rates: Array, exits: Array) -> Array:
     [[0.5, 0.125], [0.0, 0.25]]
     """
     m = rates.shape[-1]
-    if m <= _AT_ONCE:
-        return ginverse(rates, exits)
+    if m <= 2 * _AT_ONCE:
+        return few_ginverse(rates, exits)
     unit = np.eye(m)
     moves = rates * (1.0 - unit)
     each = 1.0 / (np.add.reduce(moves, -1) + exits)
