@@ -238,7 +238,6 @@ class _Excursions(NamedTuple):
     ways: npt.NDArray[np.intp]  # phases that are entered from below
     rise: Array  # into these
     started: Array  # time spent in level 1, per beginning
-    inside_last: Array
 
     @classmethod
     def of(cls, levels: Levels, boundary: Boundary, known: Known) -> _Excursions | None:
@@ -248,12 +247,16 @@ class _Excursions(NamedTuple):
         assert levels.rise is not None
         rise = _diagonal(levels.rise)
         ways = _entered(rise)
-        top_stay = levels.stay if levels.top_stay is None else levels.top_stay
-        assert top_stay is not None
-        last = _diagonal(few_ginverse(top_stay, fixed.joined))
         departs = _beside(*(known.below @ depart[..., i, :, :] for i in range(depart.shape[-3])))
-        started = departs @ (last if levels.count == 1 else fixed.inside)
-        return cls(ways, rise[..., ways], started, last)
+        inside = fixed.inside if levels.count > 1 else _inside_last(levels, fixed)
+        return cls(ways, rise[..., ways], departs @ inside)
+
+
+def _inside_last(levels: Levels, fixed: _KnownExcursions) -> Array:
+    """Mean times within the last level's excursions."""
+    top_stay = levels.stay if levels.top_stay is None else levels.top_stay
+    assert top_stay is not None
+    return _diagonal(few_ginverse(top_stay, fixed.joined))
 
 
 def _solve(levels: Levels, boundary: Boundary, known: Known) -> QBDSolution:
@@ -333,7 +336,10 @@ def _above_first(
     part = gain[..., e:, :]
     part += known.earned_last
     if exc is not None and fixed is not None:
-        arrived = whole[..., :e, :x] @ exc.inside_last[..., exc.ways, :]
+        reached, arrived = whole[..., :e, :x], np.zeros_like(exc.started)
+        if not reached.any():  # too many levels to rise through
+            return (flow, gain), arrived, whole[..., same:kept]
+        arrived = reached @ _inside_last(levels, fixed)[..., exc.ways, :]
         part = flow[..., :e, e:]
         part += arrived @ fixed.join
         part = gain[..., :e, :]

@@ -87,6 +87,8 @@ def _inside(points: Array, bracket: Array, always: bool) -> Array:
 
 def _first_of_its_kind(points: Array, calm: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Whether no earlier point is on the way to the same place: close by, both hardly moving."""
+    if len(points) == 1:
+        return np.ones(1, dtype=np.bool_)
     near = np.abs(points[:, None] - points).max(-1) < _MERGED
     same = near & calm[:, None] & calm
     first: npt.NDArray[np.bool_] = ~np.tril(same, -1).any(-1)
