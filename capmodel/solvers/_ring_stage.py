@@ -56,6 +56,8 @@ class RingStage:
         self.top[:, index["full"]] = self.core[:, index["not_full"]]
         self.top[:, index["not_full"]] = 0.0
         self.index = index
+        here = np.arange(p * k - 1)
+        self.passing = here[(here + 1) % k > 0]  # phases of the kernel from which an interval goes on
 
     def solve(self, asleep_idle: Array, asleep_busy: Array, pace: Array) -> dict[str, Array]:
         """Shares of time and rates, for stacks of paces [-] and rates of falling asleep [1/s].
@@ -84,8 +86,9 @@ class RingStage:
         whole: Array = np.ones((size, len(self.local), 1))
         whole[:, : p * k, 0] = scale
         local, down, last = self.local * whole, self.down * whole, self.last * whole
-        here = np.arange(p * k - 1)[np.arange(1, p * k) % k > 0]
-        local[:, here, here + 1] = self.local[here, here + 1]  # arrivals keep their own pace
+        if k > 1:  # arrivals keep their own pace
+            here = self.passing
+            local[:, here, here + 1] = self.local[here, here + 1]
         below = np.repeat(self.below[None], size, axis=0)
         core = np.repeat(self.core[None], size, axis=0)
         completed = self.index["completed"]
@@ -95,7 +98,7 @@ class RingStage:
         if self.coupled:
             here = np.arange(p * k)
             local[:, here, p * k + here] += np.repeat(asleep_busy, k, axis=-1)
-            below[:, np.arange(k), k + np.arange(k)] = asleep_idle
+            below[:, here[:k], k + here[:k]] = asleep_idle
         return (
             Levels(self.ring, self.above, local, down, local + self.above),
             Boundary(below, self.up, last),

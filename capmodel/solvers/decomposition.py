@@ -112,7 +112,10 @@ class _Stages:
             moves[:k, :k] = passing
             moves[:k, k:] = arriving.sum(-1)[:, None] * self.kernel.first
             moves[k:, k:] = rates
-        self.exits = np.stack([self.kernel.time.exits, full.exits])
+        self.exits = np.array([self.kernel.time.exits, full.exits])
+        self.signal_entry = np.concatenate([np.zeros(k), self.exits[0]])[:, None]
+        self.signal_moves = np.zeros((1, 1))
+        self.serves, self.counts, self.signal_counts = np.ones(n), np.eye(n), np.zeros((1, n))
         some = np.full((1, k), 0.5 / k)
         anyone = self.feed({"empties": some, "empties_after_signal": some})
         self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
@@ -158,10 +161,10 @@ class _Stages:
         normal, full = delivers
         return Feed(
             moves=self.moves, delivers=normal, empty_moves=self.moves, empty_delivers=normal,
-            full_moves=self.full_moves, full_delivers=full, serves=np.ones(n),
-            signal_entry=np.append(np.zeros(k), self.exits[0])[:, None],
-            signal_moves=np.zeros((1, 1)), signal_exit=follows(after_signal)[:, None, :],
-            counts=np.eye(n), signal_counts=np.zeros((1, n)),
+            full_moves=self.full_moves, full_delivers=full, serves=self.serves,
+            signal_entry=self.signal_entry, signal_moves=self.signal_moves,
+            signal_exit=follows(after_signal)[:, None, :],
+            counts=self.counts, signal_counts=self.signal_counts,
         )  # fmt: skip
 
 
@@ -188,9 +191,11 @@ class _ModulatedStages(_Stages):
         self.moves, self.full_moves = own.copy(), own.copy()
         self.moves[a:, a:] += kron(time.rates, unit)
         self.full_moves[a:, a:] += kron(full.rates, unit)
-        self.exits = np.stack([time.exits, full.exits])
+        self.exits = np.array([time.exits, full.exits])
         self.signal_entry = kron(np.append(0.0, time.exits)[:, None], unit)
         self.signal_moves = arrivals.moves + arrivals.arrive
+        n = self.states
+        self.serves, self.counts, self.signal_counts = np.ones(n), np.eye(n), np.zeros((a, n))
         some = np.full((1, a), 0.5)
         anyone = self.feed({"empties": some, "empties_after_signal": some})
         self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
@@ -212,10 +217,10 @@ class _ModulatedStages(_Stages):
         normal, full = delivers
         return Feed(
             moves=self.moves, delivers=normal, empty_moves=self.moves, empty_delivers=normal,
-            full_moves=self.full_moves, full_delivers=full, serves=np.ones(n),
+            full_moves=self.full_moves, full_delivers=full, serves=self.serves,
             signal_entry=self.signal_entry, signal_moves=self.signal_moves,
             signal_exit=follows(ring["empties_after_signal"]),
-            counts=np.eye(n), signal_counts=np.zeros((a, n)),
+            counts=self.counts, signal_counts=self.signal_counts,
         )  # fmt: skip
 
 
