@@ -4,8 +4,8 @@ A formula that is written for arrays spends most of its time on bookkeeping when
 numbers: ``np.where`` takes a microsecond, ``np.any`` and ``np.clip`` several, the choice itself
 a twentieth of one. These functions make the choice where all arguments are single numbers and call
 numpy otherwise. Values are the same bit for bit; what is returned for single numbers is a
-``np.float64``, which divides by zero as arrays do, and is not made again where it is one. Nothing transcendental is here: ``math.exp``
-and ``np.exp`` may differ in the last bit.
+``np.float64``, which divides by zero as arrays do, and is not made again where it is one. Nothing
+transcendental is here: ``math.exp`` and ``np.exp`` may differ in the last bit.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from capmodel.formulary._typing import Array
 
 # as far as formulas go, a single number is an array without dimensions
 _FLOAT: Callable[[Any], Array] = np.float64  # type: ignore[assignment]  # see above
+_SINGLE: Any = np.float64
 
 
 def floats(value: Any) -> Array:
     """As float64: a single number as ``np.float64``, anything else as an array."""
-    if type(value) is _FLOAT:
-        return value
+    if type(value) is _SINGLE:
+        single: Array = value
+        return single
     if isinstance(value, (float, int)):
         return _FLOAT(value)
     array: Array = np.asarray(value, dtype=np.float64)[()]
@@ -40,8 +42,8 @@ def each_floats(*values: Any) -> tuple[Array, ...]:
 def minimum(a: Any, b: Any) -> Array:
     """As ``np.minimum``."""
     if isinstance(a, float) and isinstance(b, float):
-        least = a if a <= b or math.isnan(a) else b
-        return least if type(least) is _FLOAT else _FLOAT(least)
+        least: Any = a if a <= b or math.isnan(a) else b
+        return least if type(least) is _SINGLE else _FLOAT(least)
     chosen: Array = np.minimum(a, b)
     return chosen
 
@@ -49,8 +51,8 @@ def minimum(a: Any, b: Any) -> Array:
 def maximum(a: Any, b: Any) -> Array:
     """As ``np.maximum``."""
     if isinstance(a, float) and isinstance(b, float):
-        most = a if a >= b or math.isnan(a) else b
-        return most if type(most) is _FLOAT else _FLOAT(most)
+        most: Any = a if a >= b or math.isnan(a) else b
+        return most if type(most) is _SINGLE else _FLOAT(most)
     chosen: Array = np.maximum(a, b)
     return chosen
 
@@ -66,8 +68,8 @@ def clip(value: Any, low: Any, high: Any) -> Array:
 def where(condition: Any, yes: Any, no: Any) -> Array:
     """As ``np.where``."""
     if isinstance(condition, (np.bool_, bool)) and isinstance(yes, float) and isinstance(no, float):
-        single = yes if condition else no
-        return single if type(single) is _FLOAT else _FLOAT(single)
+        single: Any = yes if condition else no
+        return single if type(single) is _SINGLE else _FLOAT(single)
     chosen: Array = np.where(condition, yes, no)[()]
     return chosen
 

@@ -182,7 +182,8 @@ class _KnownExcursions(NamedTuple):
             for weight in (weights.excursion, weights.excursion_slope, weights.excursion_top)
         )
         joined, more = join.sum(-1), _with_mass(slope, 0.0)
-        inside, first = _diagonal(acyclic_ginverse(stay, joined + rise.sum(-1))), _with_mass(flat) + more
+        inside = _diagonal(acyclic_ginverse(stay, joined + rise.sum(-1)))
+        first = _with_mass(flat) + more
         return cls(
             inside, joined, _under(join), inside @ _under(join), first, _with_mass(top),
             inside @ _beside(first + more, more[..., growing]),

@@ -426,9 +426,11 @@ def _by_states(rates: Array) -> Array:
     # below the end of a closed class nothing counts, nor has it been worked out
     closed = ~(downs > 0.0)
     start = (np.arange(m) * closed).max(-1)
-    weights = (np.arange(m) == start[..., None]).astype(np.float64)
+    weights: Array = (np.arange(m) == start[..., None]).astype(np.float64)
     least, every = int(start.min()), int(start.max())
-    for k in range(least + 1, m):
-        reached = (weights[..., None, least:k] @ work[..., least:k, k, None])[..., 0, 0]
-        weights[..., k] = reached if k > every else np.where(k > start, reached, weights[..., k])
+    with np.errstate(invalid="ignore"):  # in columns that do not count
+        for k in range(least + 1, m):
+            reached = (weights[..., None, least:k] @ work[..., least:k, k, None])[..., 0, 0]
+            counts = k > start
+            weights[..., k] = reached if k > every else np.where(counts, reached, weights[..., k])
     return weights

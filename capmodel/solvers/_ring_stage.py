@@ -57,7 +57,7 @@ class RingStage:
         self.top[:, index["not_full"]] = 0.0
         self.index = index
         here = np.arange(p * k - 1)
-        self.passing = here[(here + 1) % k > 0]  # phases of the kernel from which an interval goes on
+        self.passing = here[(here + 1) % k > 0]  # from where an interval goes on
 
     def solve(self, asleep_idle: Array, asleep_busy: Array, pace: Array) -> dict[str, Array]:
         """Shares of time and rates, for stacks of paces [-] and rates of falling asleep [1/s].

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 
 import mpmath
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights, solve_levels
-from capmodel.numerics.doubling import solve_few_phases
+from capmodel.numerics.doubling import Known, solve_few_phases
 from tests.oracles.tandem_chain import by_elimination
 
 TIGHT = 1e-12
@@ -113,6 +114,24 @@ def test_against_fractions(solve, count, drift, groups):
     rng = np.random.default_rng([count, int(1e9 * drift) % 10007, groups])
     chain = random_chain(rng, count, drift, groups)
     check(solve(*chain), by_hand(*chain), TIGHT)
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+@pytest.mark.parametrize("groups", [0, 2])
+def test_what_chains_share_is_worked_out_once(count, groups):
+    """Moves upwards that lead elsewhere as fast, below, on the way and at the top."""
+    rng = np.random.default_rng([count, groups])
+    levels, boundary, weights = random_chain(rng, count, 0.7, groups)
+    known = Known.of(levels, boundary, weights)
+    names = ("rise", "top_stay") if groups else ()
+    turned = {name: getattr(levels, name)[..., ::-1] for name in ("up", "top", *names)}
+    departs = {"depart": boundary.depart[..., ::-1]} if groups else {}
+    other = (
+        dataclasses.replace(levels, **turned),
+        dataclasses.replace(boundary, up=boundary.up[..., ::-1], **departs),
+        weights,
+    )
+    check(solve_few_phases(*other, known), by_hand(*other), TIGHT)
 
 
 @pytest.mark.parametrize("solve", WAYS)

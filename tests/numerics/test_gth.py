@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capmodel.numerics.gth import _by_states, ginverse, gsolve, stationary
+from capmodel.numerics.gth import (
+    _by_states,
+    acyclic_ginverse,
+    few_ginverse,
+    few_stationary,
+    ginverse,
+    gsolve,
+    stationary,
+)
 
 TIGHT = 1e-12
 
@@ -67,15 +75,42 @@ def spread(rng: np.random.Generator, shape: tuple[int, ...], low: float) -> np.n
     return np.where(rng.random(shape) < 0.2, 0.0, values)
 
 
+@pytest.mark.parametrize("inverse", [ginverse, few_ginverse, acyclic_ginverse])
 @pytest.mark.parametrize("m", [1, 2, 3, 5, 9, 14])
 @pytest.mark.parametrize("low", [-1.0, -14.0, -60.0])
-def test_inverse_entry_by_entry(m, low):
+def test_inverse_entry_by_entry(m, low, inverse):
     rng = np.random.default_rng([m, int(-low)])
     rates = spread(rng, (m, m), low)
     rates[np.arange(m - 1), np.arange(1, m)] = 1.0  # everything leads to the last state
     exits = np.zeros(m)
     exits[-1] = 10.0**low
-    assert relative(ginverse(rates, exits), exact_inverse(rates, exits)) < TIGHT
+    assert relative(inverse(rates, exits), exact_inverse(rates, exits)) < TIGHT
+
+
+@pytest.mark.parametrize("m", [2, 7, 8, 9, 16, 17])
+@pytest.mark.parametrize("low", [-1.0, -30.0])
+def test_inverse_without_a_way_back(m, low):
+    """No path has more than m - 1 moves; states in any order, rubbish on the diagonal."""
+    rng = np.random.default_rng([m, int(-low)])
+    rates = np.triu(spread(rng, (m, m), low), 1)
+    rates[np.arange(m - 1), np.arange(1, m)] = 1.0
+    order = rng.permutation(m)
+    rates = rates[np.ix_(order, order)] + np.diag(rng.random(m))
+    exits = spread(rng, (m,), low) + 10.0**low
+    assert relative(acyclic_ginverse(rates, exits), exact_inverse(rates, exits)) < TIGHT
+
+
+@pytest.mark.parametrize("inverse", [ginverse, few_ginverse, acyclic_ginverse])
+@pytest.mark.parametrize("m", [2, 3, 8, 13])
+def test_stacks_of_inverses(m, inverse):
+    """Small stacks by plain numbers, larger ones by arrays, and one set of rates for many exits."""
+    rng = np.random.default_rng(m)
+    for size in (1, 2, 40):
+        rates, exits = rng.random((size, m, m)), rng.random((size, m))
+        one_by_one = [inverse(a, e) for a, e in zip(rates, exits, strict=True)]
+        np.testing.assert_allclose(inverse(rates, exits), one_by_one, rtol=TIGHT)
+        shared = [inverse(rates[0], e) for e in exits]
+        np.testing.assert_allclose(inverse(rates[0], exits), shared, rtol=TIGHT)
 
 
 def test_blocks_agree_with_fractions():
@@ -92,12 +127,24 @@ def test_blocks_agree_with_states(m):
     np.testing.assert_allclose(stationary(rates), (w := _by_states(rates)) / w.sum(), rtol=TIGHT)
 
 
+@pytest.mark.parametrize("solve", [stationary, few_stationary])
 @pytest.mark.parametrize("m", [1, 2, 4, 8, 12, 28])
-def test_stationary_entry_by_entry(m):
+def test_stationary_entry_by_entry(m, solve):
     rng = np.random.default_rng(m)
     rates = spread(rng, (m, m), -20.0)
     rates[np.arange(m), (np.arange(m) + 1) % m] += 1e-3
-    assert relative(stationary(rates), exact_stationary(rates)) < TIGHT
+    assert relative(solve(rates), exact_stationary(rates)) < TIGHT
+
+
+@pytest.mark.parametrize("solve", [stationary, few_stationary])
+def test_closed_classes_within_a_stack(solve):
+    """The closed class of the highest index gets everything, whatever is in the stack."""
+    open_one = np.ones((6, 6))
+    last_two, last = np.ones((6, 6)), np.ones((6, 6))
+    last_two[4:, :4] = 0.0
+    last[5, :5] = 0.0
+    expected = [[1 / 6] * 6, [0.0] * 4 + [0.5] * 2, [0.0] * 5 + [1.0]]
+    np.testing.assert_allclose(solve(np.stack([open_one, last_two, last])), expected, rtol=TIGHT)
 
 
 @pytest.mark.parametrize("epsilon", [1e-3, 1e-14, 1e-100])
