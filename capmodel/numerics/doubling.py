@@ -31,7 +31,7 @@ from capmodel.numerics.cyclic_reduction import (
 )
 from capmodel.numerics.gth import Array, acyclic_ginverse, few_ginverse, few_stationary
 
-__all__ = ["Known", "solve_few_phases"]
+__all__ = ["Known", "has_few_phases", "solve_few_phases"]
 
 _FEW = 12  # phases entered from above, up to which this is faster than cyclic reduction
 
@@ -73,13 +73,26 @@ def solve_few_phases(
     True
     """
     with np.errstate(all="ignore"):  # what becomes infinite or undefined is looked at
-        known = Known.of(levels, boundary, weights) if known is None else known
-        if len(known.down) > _FEW:
+        if known is None and has_few_phases(levels):
+            known = Known.of(levels, boundary, weights)
+        if known is None:
             return solve_levels(levels, boundary, weights)
         solution = _solve(levels, boundary, known)
     if not np.isfinite(solution.sums).all():
         return solve_levels(levels, boundary, weights)
     return solution
+
+
+def has_few_phases(levels: Levels) -> bool:
+    """Whether doubling is faster than cyclic reduction.
+
+    Examples
+    --------
+    >>> one = np.ones((1, 1))
+    >>> has_few_phases(Levels(9, one, 0 * one, one, 0 * one))
+    True
+    """
+    return len(_entered(levels.down)) <= _FEW
 
 
 @dataclass(frozen=True)

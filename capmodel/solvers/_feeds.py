@@ -66,7 +66,9 @@ class KernelService:
 def kron(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     """Kronecker product as float64."""
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    (m, n), (p, q) = first.shape, second.shape
+    if not first.ndim == second.ndim == 2:
+        return np.asarray(np.kron(first, second), dtype=np.float64)
+    (m, n), (p, q) = first.shape, second.shape  # numpy's own takes any number of dimensions
     product: Array = first[:, None, :, None] * second[None, :, None, :]
     return product.reshape(m * p, n * q)
 

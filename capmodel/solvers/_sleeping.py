@@ -9,11 +9,12 @@ delivered.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights
-from capmodel.numerics.doubling import Known, solve_few_phases
+from capmodel.numerics.doubling import Known, has_few_phases, solve_few_phases
 from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import PhaseType
 
@@ -159,8 +160,16 @@ class SleeperChain:
         self.stay = None if self.stages is None else _spread(feed.moves, consumer) + self.stages
         self.bottom = _Bottom(feed, consumer)
         self.weights = _weights(feed, consumer, capacity, self.bottom)
+        self._example = feed
+
+    @cached_property
+    def known(self) -> Known | None:
+        """What all feeds have in common, where they have few phases."""
+        levels, boundary = self.rates(self._example)
+        if not has_few_phases(levels):
+            return None
         with np.errstate(all="ignore"):  # as where it is used
-            self.known = Known.of(*self.rates(feed), self.weights)
+            return Known.of(levels, boundary, self.weights)
 
     def solve(self, feed: Feed) -> Flows:
         """Solve the chain of one feed or of a stack of feeds."""
