@@ -107,7 +107,7 @@ def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
     if steps < last:  # the rounding of the tilt must not look like a trend
         kernel = kernel / max(kernel[1:].sum(), 1e-300)
     while True:
-        tilted = _tilted(kernel, _padded(kernel * math.exp(tilt), steps), steps)
+        tilted = renewed(kernel, padded(kernel * math.exp(tilt), steps), steps)
         recent = tilted[-length:]
         if steps == last or recent.max() - recent.min() < _SETTLED * recent.max():
             break
@@ -116,7 +116,7 @@ def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
     scale = max(-tilt, 0.0) * last
     with np.errstate(under="ignore"):
         # growth is counted back from the last level, decay from the first
-        total = float(np.sum(tilted * np.exp(_exponents(tilt, np.arange(steps + 1), last))))
+        total = float(np.sum(tilted * np.exp(exponents(tilt, np.arange(steps + 1), last))))
         rest = last - steps
         if rest:
             first = -(steps + 1.0) * tilt if tilt > 0.0 else 0.0
@@ -124,13 +124,13 @@ def plain_sums(counts: Counts, capacity: int) -> tuple[float, float, float]:
         back = np.arange(1, min(length, capacity))  # v_{K-k} E(A - k)^+
         at = capacity - back
         seen = np.where(at <= steps, tilted[np.minimum(at, steps)], settled)
-        lost = float(np.sum(seen * np.exp(_exponents(tilt, at, last)) * counts.excess[back]))
+        lost = float(np.sum(seen * np.exp(exponents(tilt, at, last)) * counts.excess[back]))
         if last < length:  # the first service of the cycle
             lost += float(counts.excess[last]) * math.exp(-scale)
     return total, lost, scale
 
 
-def _exponents(tilt: float, levels: npt.NDArray[np.int_], last: int) -> Array:
+def exponents(tilt: float, levels: npt.NDArray[np.int_], last: int) -> Array:
     """Logarithm of z^-j, relative to z^-last where that is the largest."""
     back = (last - levels) if tilt < 0.0 else levels
     return back.astype(np.float64) * -abs(tilt)
@@ -141,11 +141,11 @@ def _geometric(x: float, terms: int) -> float:
     return math.expm1(-terms * x) / math.expm1(-x) if x else float(terms)
 
 
-def _padded(values: Array, size: int) -> Array:
+def padded(values: Array, size: int) -> Array:
     return np.pad(values[:size], (0, max(size - values.size, 0)))
 
 
-def _tilted(kernel: Array, forcing: Array, steps: int) -> Array:
+def renewed(kernel: Array, forcing: Array, steps: int) -> Array:
     """u_0 = 1, u_{j+1} = sum over k of kernel_k u_{j+1-k} (not to u_0) + forcing_j."""
     from scipy.signal import lfilter
 
@@ -157,7 +157,7 @@ def _tilted(kernel: Array, forcing: Array, steps: int) -> Array:
 
 def phase_sums(law: PhaseType, load: float, capacity: int) -> tuple[float, float]:
     """(V, lost) per cycle of a plain queue, mean service 1, up to a common factor."""
-    cut = _Cut(law, load)
+    cut = Cut(law, load)
     if capacity == 1:
         return 1.0, load
     size = law.order
@@ -176,7 +176,7 @@ def mean_left(law: PhaseType) -> Array:
     return left
 
 
-class _Cut:
+class Cut:
     """x_n = (load x_{n-1} + P(start >= n) start) M^-1, from balance and the cut below n."""
 
     def __init__(self, law: PhaseType, load: float) -> None:
@@ -189,94 +189,3 @@ class _Cut:
     def tilt(self) -> float:
         """Logarithm of z, by which every further level is rarer."""
         return -math.log(float(np.max(np.abs(np.linalg.eigvals(self.step)))))
-
-
-def departures(
-    law: PhaseType | None, load: float, capacity: int, starts: Array, overflow: float
-) -> tuple[Array, float]:
-    """Law of the number left behind by a departure, and the loss, of a cycle with given starts.
-
-    `starts` has capacity + 1 entries (index 0 unused), `overflow` is the mean number lost before
-    the start; mean service 1.
-    """
-    if capacity == 1:  # every service starts with one packet and leaves nobody
-        lost = load + overflow
-        return np.ones(1), lost / (lost + 1.0)
-    if law is None and load > HEAVY:
-        return np.append(np.zeros(capacity - 1), 1.0), (load - 1.0) / load
-    service = poisson_service(load) if law is None else _Cut(law, load)
-    # levels that a decaying queue does not reach within 1e-300 would be slow subnormal numbers
-    reach = capacity
-    if service.tilt > 0.0:
-        highest = int(np.flatnonzero(starts)[-1])
-        reach = min(capacity, highest + math.ceil(_UNSEEN / service.tilt) + 2)
-    if isinstance(service, Counts):
-        weights, scale, lost = _by_count(service, reach, starts[: reach + 1])
-    else:
-        weights, scale, lost = _by_phase(service, reach, starts[: reach + 1])
-    if reach < capacity:
-        weights, lost = _padded(weights, capacity), 0.0
-    total = float(weights.sum())
-    lost += overflow * math.exp(-scale)
-    return weights / total, lost / (lost + total)
-
-
-def _at_least(starts: Array) -> Array:
-    """P(start >= i), as sums of positive terms."""
-    return np.cumsum(starts[::-1])[::-1]
-
-
-def _by_count(counts: Counts, capacity: int, starts: Array) -> tuple[Array, float, float]:
-    tilt = min(counts.tilt, 0.0)  # growth is taken out, decay may underflow
-    length = counts.above.size
-    k = np.arange(capacity)
-    with np.errstate(under="ignore"):
-        kernel = np.exp(k[:length] * tilt) * counts.above[:capacity] / counts.none
-        support = np.trim_zeros(starts[1:], "b")
-        forcing = _padded(np.convolve(support, counts.above), capacity)[:-1]
-        forcing[: capacity - 1] += _at_least(starts)[2:]
-        forcing = forcing * np.exp((k[1:]) * tilt) / counts.none
-        scale = -tilt * (capacity - 1)
-        weights = _tilted(kernel, forcing, capacity - 1)
-        weights *= np.exp(_exponents(tilt, k, capacity - 1))
-        back = np.arange(1, min(length, capacity))
-        lost = float(np.sum(weights[capacity - back] * counts.excess[back]))
-        back = np.arange(0, min(length, capacity))
-        lost += float(np.sum(starts[capacity - back] * counts.excess[back])) * math.exp(-scale)
-    return weights, scale, lost
-
-
-def _by_phase(cut: _Cut, capacity: int, starts: Array) -> tuple[Array, float, float]:
-    law, load, at_least = cut.law, cut.load, _at_least(starts)
-    tilt = min(cut.tilt, 0.0)
-    n = np.arange(capacity + 1)
-    with np.errstate(under="ignore"):
-        power = np.exp(n * tilt)
-        forcing = (at_least[1:] * power[1:])[:, None] * cut.first  # levels 1 .. K
-        x = _affine(cut.step * math.exp(tilt), forcing[:-1])  # tilted, levels 1 .. K-1
-        scale = -tilt * (capacity - 1)
-        left = at_least[1:] * power[:-1]  # P(start > j), tilted by j
-        left[1:] += load * x.sum(axis=1)
-        weights = left * np.exp(_exponents(tilt, n[:-1], capacity - 1))
-        end = load * x[-1] + at_least[capacity] * power[capacity - 1] * law.start
-        return weights, scale, load * float(end @ mean_left(law))
-
-
-def _affine(step: Array, forcing: Array) -> Array:
-    """y_n = y_{n-1} step + forcing_n, all n at once in about sqrt(n) numpy calls."""
-    rows, size = forcing.shape
-    width = max(1, math.isqrt(rows))
-    blocks = -(-rows // width)
-    y = np.zeros((blocks * width, size))
-    y[:rows] = forcing
-    y = y.reshape(blocks, width, size)
-    powers = np.empty((width, size, size))
-    powers[0] = step
-    for i in range(1, width):
-        y[:, i] += y[:, i - 1] @ step
-        powers[i] = powers[i - 1] @ step
-    carry = np.zeros((blocks, size))
-    for b in range(1, blocks):
-        carry[b] = y[b - 1, -1] + carry[b - 1] @ powers[-1]
-    spread = powers.transpose(1, 0, 2).reshape(size, width * size)
-    return (y.reshape(blocks, -1) + carry @ spread).reshape(-1, size)[:rows]

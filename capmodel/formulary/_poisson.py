@@ -56,17 +56,23 @@ def _beyond(mean: float) -> int:
     return _TAIL + math.ceil(4.0 * math.sqrt(mean))
 
 
+def poisson_end(mean: float) -> int:
+    """A count from which on the probabilities are 0 in double precision."""
+    # k log(k/m) + m - k is at least (k - m)^2 / 2k, and e^-745 is the last number above 0
+    return math.ceil(mean + 745.0 + math.sqrt(745.0**2 + 1490.0 * mean))
+
+
 def poisson_counts(mean: float, length: int) -> tuple[Array, Array, Array]:
     """P(A = k), P(A > k) and E(A - k)^+ for k = 0 .. length - 1, as sums of positive terms."""
     if length < mean - _SPREAD * math.sqrt(mean) - _FLOOR:  # certain to be exceeded
         k = np.arange(length, dtype=np.float64)
         return poisson_pmf(k, mean), np.ones(length), mean - k
-    far = max(length, poisson_reach(mean)) + _beyond(mean)
-    # k log(k/m) + m - k is at least (k - m)^2 / 2k, and e^-745 is the last number above 0
-    last = min(far, math.ceil(mean + 745.0 + math.sqrt(745.0**2 + 1490.0 * mean)))
-    equal = np.zeros(far)
-    equal[:last] = poisson_pmf(np.arange(last, dtype=np.float64), mean)
+    last = min(max(length, poisson_reach(mean)) + _beyond(mean), poisson_end(mean))
+    equal = poisson_pmf(np.arange(last, dtype=np.float64), mean)
     above, excess = tails(equal)
+    if last < length:  # zeros from there on, which nobody has to add up
+        zeros = np.zeros(length - last)
+        equal, above, excess = (np.append(a, zeros) for a in (equal, above, excess))
     return equal[:length], above[:length], excess[:length]
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from capmodel.formulary._checks import elementwise, load_of, positive, probability, whole
-from capmodel.formulary._crossing import departures
+from capmodel.formulary._left_behind import departures
 from capmodel.formulary._phases import Law, phases_of
 from capmodel.formulary._typing import Array, ArrayLike
 
@@ -184,9 +184,8 @@ def _occupancy(load: float, capacity: int, service: Law) -> Array:
     """All probabilities of 0 .. K; kept, because several questions are asked of the same queue."""
     if load == 0.0:
         return np.append(1.0, np.zeros(capacity))
-    starts = np.zeros(capacity + 1)
-    starts[1] = 1.0
-    left, lost = departures(phases_of("service", service), load, capacity, starts, 0.0)
+    one = np.array([0.0, 1.0])
+    left, lost = departures(phases_of("service", service), load, capacity, one, 0.0)
     # the server is idle with p_0 = (1 - P) v_0 and busy with rho (1 - P)
     chances = np.append(left / (load + left[0]), lost)
     chances.flags.writeable = False

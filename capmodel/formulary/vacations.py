@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from capmodel.formulary._checks import not_negative, positive, whole
-from capmodel.formulary._crossing import departures
+from capmodel.formulary._left_behind import departures
 from capmodel.formulary._phases import Law, phases_of
-from capmodel.formulary._poisson import poisson_counts
+from capmodel.formulary._poisson import poisson_counts, poisson_end
 from capmodel.formulary._typing import Array, ArrayLike
 
 _MOST = 1_000_000
@@ -120,8 +120,9 @@ def n_policy(
     Notes
     -----
     Exact, positive terms only: relative accuracy as :func:`~capmodel.formulary.loss_mg1k`, tiny
-    losses included. Work of order K. The loss need not fall with N: a threshold within a few
-    :math:`\sqrt K` of :math:`K - L/c_a` overflows while the consumer wakes.
+    losses included. What takes time are the levels that a busy period starts with: those above
+    follow a pattern. The loss need not fall with N: a threshold within a few :math:`\sqrt K` of
+    :math:`K - L/c_a` overflows while the consumer wakes.
 
     Source: H. Takagi, Queueing Analysis vol. 2 (1993), finite queues with setup and N-policy;
     M. Yadin, P. Naor, Oper. Res. Quarterly 14 (1963).
@@ -199,6 +200,7 @@ def _solve(
     longest = int(np.max(arrays[1])) + 1
     numbers = np.empty((*shape, 7))
     occupancy = np.zeros((*shape, longest))
+    levels = np.arange(float(longest))
     law = phases_of("service", service)
     columns = [np.broadcast_to(a, shape).astype(float) for a in arrays]
     for index in np.ndindex(shape):
@@ -208,8 +210,9 @@ def _solve(
         left, lost = departures(law, rate * cost, capacity, cycle.starts, cycle.overflow)
         ends = float(left[0])  # busy periods that end, per departure
         carried = 1.0 / (cost + cycle.away * ends)
-        chances = np.append(left * (carried / rate), lost)
-        occupancy[index][: capacity + 1] = chances
+        chances = occupancy[index][: capacity + 1]
+        np.multiply(left, carried / rate, out=chances[:capacity])
+        chances[capacity] = lost
         sleeps = cycle.sleeps * ends
         numbers[index] = (
             carried,
@@ -218,7 +221,7 @@ def _solve(
             carried * ends * cycle.polls,
             carried * sleeps,
             1.0 / sleeps if sleeps > 1e-300 else math.inf,
-            np.arange(capacity + 1.0) @ chances,
+            levels[: capacity + 1] @ chances,
         )
     carried_rate, loss, wakeups, polls, sleeping, batch, mean = np.moveaxis(numbers, -1, 0)
     return VacationResult(
@@ -246,9 +249,13 @@ def _threshold_cycle(
         starts, overflow = _started(present, rate * latency, capacity)
     asleep = math.exp(-rate * poll)
     came, lost = _started(np.ones(1), rate * poll, capacity)
-    starts, overflow = asleep * starts + came, asleep * overflow + lost
-    starts[0] = 0.0
-    return _Cycle(starts, overflow, poll + asleep * (wait + latency), asleep, 1.0, asleep)
+    longer, shorter = asleep * starts, came
+    if longer.size < shorter.size:
+        longer, shorter = shorter, longer
+    longer[: shorter.size] += shorter
+    longer[0] = 0.0
+    away = poll + asleep * (wait + latency)
+    return _Cycle(longer, asleep * overflow + lost, away, asleep, 1.0, asleep)
 
 
 def _sleep_cycle(rate: float, capacity: int, sleep: float) -> _Cycle:
@@ -259,23 +266,34 @@ def _sleep_cycle(rate: float, capacity: int, sleep: float) -> _Cycle:
 
 
 def _started(present: Array, mean: float, capacity: int) -> tuple[Array, float]:
-    """Law of `present` plus a Poisson count, cut off at the capacity, and the mean lost to it."""
-    starts = np.zeros(capacity + 1)
+    """Law of `present` plus a Poisson count, cut off at the capacity, and the mean lost to it.
+
+    The law ends where it is 0 from there on.
+    """
+    end = poisson_end(mean)
+    starts = np.zeros(min(capacity + 1, present.size + end))
     if mean == 0.0:
         starts[: present.size] = present
         return starts, 0.0
     if np.count_nonzero(present) == 1:  # a shift is all it takes
         at = int(np.flatnonzero(present)[0])
-        equal, above, excess = poisson_counts(mean, capacity - at + 1)
-        starts[at:capacity] = equal[: capacity - at]
-        starts[capacity] = above[capacity - at - 1] if capacity > at else 1.0
-        return starts, float(excess[capacity - at])
-    equal, above, excess = poisson_counts(mean, capacity + 1)
+        room = capacity - at
+        equal, above, excess = poisson_counts(mean, min(room, end) + 1)
+        if room > end:
+            starts[at : at + end] = equal[:end]
+            return starts, 0.0
+        starts[at:capacity] = equal[:room]
+        starts[capacity] = above[room - 1] if room else 1.0
+        return starts, float(excess[room])
+    equal, above, excess = poisson_counts(mean, min(capacity, end) + 1)
     during = np.trim_zeros(equal, "b")
     if during.size:
         mixed = np.convolve(present, during)[:capacity]
         starts[: mixed.size] = mixed
-    room = capacity - np.arange(present.size)
-    reached = np.where(room > 0, above[np.maximum(room - 1, 0)], 1.0)  # P(A >= room)
+    if starts.size <= capacity:  # there is room for whatever may come
+        return starts, 0.0
+    rooms = capacity - np.arange(present.size)
+    seen = np.minimum(rooms, end)  # nothing is beyond
+    reached = np.where(rooms > 0, above[np.maximum(seen - 1, 0)], 1.0)  # P(A >= room)
     starts[capacity] = float(present @ reached)
-    return starts, float(present @ excess[room])
+    return starts, float(present @ excess[seen])

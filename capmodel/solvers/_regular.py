@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from capmodel.formulary._crossing import HEAVY, departures
+from capmodel.formulary._crossing import HEAVY
+from capmodel.formulary._left_behind import departures
 from capmodel.formulary._poisson import poisson_counts, poisson_reach
 from capmodel.formulary.gim1k import loss_gim1k
 from capmodel.numerics.gth import Array, stationary
@@ -65,9 +66,7 @@ def _present_exponential(load: float, capacity: int) -> float:
     """
     if load < 1.0 / HEAVY:  # everybody finds nobody, but for e^-600
         return load
-    starts = np.zeros(capacity + 2)
-    starts[1] = 1.0
-    empty, _ = departures(None, 1.0 / load, capacity + 1, starts, 0.0)
+    empty, _ = departures(None, 1.0 / load, capacity + 1, np.array([0.0, 1.0]), 0.0)
     places = np.arange(capacity + 1)
     return float(load * ((capacity + 1.0 - places[1:]) @ empty[1:]))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import mpmath
+import numpy as np
 from mpmath import mpf
 
 Law = Any  # as the package names them
@@ -198,3 +199,58 @@ def chain_by_rates(size: int, rate: Callable[[int, int], Any], digits: int) -> l
             flows[i] = [x / pace for x in row]
             flows[i][i] = 1 - out / pace
         return stationary(flows)
+
+
+def crossings(
+    law: Law, load: Any, capacity: int, starts: list[mpf], overflow: mpf
+) -> tuple[np.longdouble, np.longdouble, np.longdouble, np.longdouble]:
+    """(loss, share of departures that leave nobody, mean and middle of what they leave).
+
+    Ups across every level equal downs, one level after the other and none left out, in numbers of
+    64 digits base 2; for buffers that are too long for a chain. `starts` ends where it ends.
+    """
+    with mpmath.workdps(40):
+        # P(A > k) and E(A - k)^+ until they no longer count
+        a: list[mpf] = []
+        length = 40
+        while not a or a[-1] > mpf(10) ** -45 or len(a) < 2 * load:
+            length *= 2
+            a = counts(law, load, length)
+        tail, above, excess = mpf(0), [mpf(0)], [mpf(0)]
+        for k in range(length - 1, 0, -1):
+            tail += a[k]
+            above.append(tail)
+            excess.append(excess[-1] + tail)
+        above.reverse()
+        excess.reverse()
+        begin = list(starts[: capacity + 1])
+        begin += [mpf(0)] * (capacity + 1 - len(begin))
+        at_least = [mpf(0)]
+        for s in reversed(begin):
+            at_least.append(at_least[-1] + s)
+        at_least.reverse()
+        none, up, over, first, least = (
+            np.array([mpmath.nstr(x, 25) for x in column], dtype=np.longdouble)
+            for column in ([a[0]], above, excess, begin, at_least)
+        )
+        extra = np.longdouble(mpmath.nstr(overflow, 25))
+    large, small = np.longdouble("1e1000"), np.longdouble("1e-1000")
+    v = np.zeros(capacity, dtype=np.longdouble)
+    v[0] = one = np.longdouble(1)
+    started = len(starts)
+    for j in range(capacity - 1):
+        low = max(1, j + 2 - up.size)
+        total = v[low : j + 1] @ up[j + 1 - low : 0 : -1] + one * least[j + 2]
+        if j + 1 - up.size < started:
+            total += one * (first[low : j + 2] @ up[j + 1 - low :: -1])
+        v[j + 1] = total / none[0]
+        if v[j + 1] > large:
+            v[: j + 2] *= small
+            one *= small
+    k = np.arange(1, min(over.size, capacity))
+    lost = v[capacity - k] @ over[k] + one * extra
+    k = np.arange(min(over.size, capacity))
+    lost += one * (first[capacity - k] @ over[k])
+    carried = v.sum()
+    levels = np.arange(capacity).astype(np.longdouble)
+    return lost / (lost + carried), v[0] / carried, levels @ v / carried, v[capacity // 2] / carried
