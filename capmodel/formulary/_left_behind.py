@@ -4,8 +4,8 @@ Levels that starts and their services reach are computed one after the other, as
 :mod:`capmodel.formulary._crossing` has them. Those above are on their own, and follow a pattern:
 
 *Constant service.* The tilted :math:`u_j = v_j z^j` obey
-:math:`u_{j+1} = \sum_k \kappa_k u_{j+1-k}` with :math:`\kappa \ge 0,\ \sum_k \kappa_k = 1,\ k \le L`:
-every value is a mean of the last L, so the range :math:`R` of L successive values never grows. With
+:math:`u_{j+1} = \sum_{k=1}^L \kappa_k u_{j+1-k}` with :math:`\kappa \ge 0`, which sum to 1: every
+value is a mean of the last L, so the range :math:`R` of L successive values never grows. With
 :math:`r_j` the renewal sequence of :math:`\kappa` (:math:`r_0 = 1`, the same recursion),
 
 .. math::
