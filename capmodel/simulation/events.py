@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.simulation import tally
 from capmodel.simulation.arrivals import begin, draw, refill
 from capmodel.simulation.compiled import compiled
 from capmodel.simulation.costs import (
@@ -46,10 +45,32 @@ from capmodel.simulation.state import (
     SWITCH,
     WAKING,
     close_block,
-    deliver,
     free_block,
-    pick,
     start,
+)
+from capmodel.simulation.tally import (
+    BUFFER_DROPS,
+    BUFFER_TIME,
+    BUFFERS_AFTER,
+    BUFFERS_BEFORE,
+    CAPTURED,
+    CONSUMER_PACKETS,
+    CONSUMER_SWITCHES,
+    CONSUMER_WAITING,
+    ELAPSED,
+    INTERRUPTS,
+    KERNEL_DROPS,
+    KERNEL_INTERRUPTS,
+    KERNEL_PACKETS,
+    KERNEL_WAKEUPS,
+    OFFERED,
+    POLLS,
+    RING_AFTER,
+    RING_BEFORE,
+    RING_DROPS,
+    RING_TIME,
+    STAY,
+    WAKES,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -94,7 +115,6 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     oldest = np.zeros(n, np.int64)
     # since when (a run begins as the consumers enter the wait); signals to who is not asleep yet
     fell_asleep, hasty = np.full(n, c.poll), 0
-    state = (phase, left, timer, batch_timer, held, due, filling, closed, opened, sizes, oldest)
     pending = 0  # signals and block closures that wait for the kernel
     core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
     now, in_ring, sweeping = 0.0, 0, c.driver == INTERRUPT
@@ -109,7 +129,14 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         arrival = np.inf
     seen_packets, measuring, begun = 0, True, 0.0
     stop_at = horizon
-    start(c, filled, state)
+    # tallies in local variables, which the compiler keeps in registers
+    elapsed = ring_time = buffer_time = stay = 0.0
+    kernel_packets = kernel_drops = kernel_wakeups = kernel_interrupts = 0.0
+    consumer_packets = consumer_waiting = consumer_switches = 0.0
+    offered = ring_drops = buffer_drops = captured = wakes = polls = interrupts = 0
+    ring_before = buffers_before = 0
+    start(c, filled, phase, left, timer, held, closed, opened, sizes)
+    inside = held.sum()  # of all buffers
     if filled > 0:
         core = 0
     if record.kept:  # what a run finds came before it, at time 0
@@ -139,31 +166,31 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             kernel_left -= step * kernel_speed
         if core >= 0:
             left[core] -= step * speed
-        present = held.sum() * step
-        times[tally.STAY] += present
+        present = inside * step
+        stay += present
         if measuring and record.kept:
             pass_time(record, c, in_ring, held, step)
         if measuring:
-            times[tally.RING_TIME] += in_ring * step
-            times[tally.BUFFER_TIME] += present
+            ring_time += in_ring * step
+            buffer_time += present
             if kernel != IDLE:
                 useful = step * kernel_speed
                 if kernel == SIGNAL:
-                    times[tally.KERNEL_WAKEUPS] += useful
+                    kernel_wakeups += useful
                 elif kernel == INTERRUPTED:
-                    times[tally.KERNEL_INTERRUPTS] += useful
+                    kernel_interrupts += useful
                 else:
-                    times[tally.KERNEL_PACKETS] += useful
+                    kernel_packets += useful
                 if not c.same:
-                    times[tally.KERNEL_WAKEUPS] += step - useful  # what contention adds
+                    kernel_wakeups += step - useful  # what contention adds
             if core >= 0:
                 used = step * speed
                 if phase[core] == PACKET:
-                    times[tally.CONSUMER_PACKETS] += used
+                    consumer_packets += used
                 elif phase[core] == SWITCH:
-                    times[tally.CONSUMER_SWITCHES] += used
+                    consumer_switches += used
                 else:
-                    times[tally.CONSUMER_WAITING] += used
+                    consumer_waiting += used
 
         ask = -1  # the consumer that has to decide what to do next
         if then == t_kernel:
@@ -196,19 +223,38 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     allowed -= 1
                     if measuring:
                         work = min(c.kernel, c.dropped) + rest
-                        times[tally.KERNEL_DROPS] += work * factor * full / n
+                        kernel_drops += work * factor * full / n
                     for i in range(n):
                         if refused[i]:
-                            counts[tally.BUFFER_DROPS] += 1
+                            buffer_drops += 1
                         else:
                             hasty += c.early > 0.0 and phase[i] == POLLING_CALL and held[i] == 0
-                            pending += deliver(c, i, now, state)
+                            held[i] += 1
+                            inside += 1
+                            if c.kind == BLOCKS:
+                                filling[i] += 1
+                                if filling[i] == c.block:
+                                    pending += close_block(
+                                        c, i, now, phase, batch_timer, due, filling, closed, opened,
+                                        sizes, oldest,
+                                    )  # fmt: skip
+                                elif filling[i] == 1 and c.retire < np.inf:
+                                    # the timer ticks from the opening of the block; an empty block
+                                    # is left open
+                                    ticks = np.floor((now - opened[i]) / c.retire) + 1.0
+                                    batch_timer[i] = opened[i] + c.retire * ticks
+                            elif phase[i] == ASLEEP:
+                                if held[i] >= c.threshold:
+                                    pending += not due[i]
+                                    due[i] = True
+                                elif held[i] == 1:
+                                    batch_timer[i] = now + c.timeout
                             if record.kept:
                                 came_in(record, i, stamps[head])
                             if phase[i] == LOOK and held[i] > 0 and c.kind != BLOCKS:
                                 phase[i] = PACKET
                                 left[i] = c.consumer * draw(rng, c.consumer_law)
-                    times[tally.STAY] += (now - stamps[head]) * (n - full)
+                    stay += (now - stamps[head]) * (n - full)
                     head = head + 1 if head + 1 < stamps.size else 0
         elif then == t_consumer:
             ask = core
@@ -226,15 +272,18 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         elif then == arrival:
             seen_packets += 1
             if seen_packets == warmup + 1 and warmup > 0:
-                times[:] = 0.0
-                counts[:] = 0
+                ring_time = buffer_time = stay = 0.0
+                kernel_packets = kernel_drops = kernel_wakeups = kernel_interrupts = 0.0
+                consumer_packets = consumer_waiting = consumer_switches = 0.0
+                offered = ring_drops = buffer_drops = captured = 0
+                wakes = polls = interrupts = 0
                 forget(record)
                 begun = now
-                counts[tally.RING_BEFORE] = in_ring
-                counts[tally.BUFFERS_BEFORE] = held.sum()
+                ring_before = in_ring
+                buffers_before = inside
             if seen_packets > last:
                 break
-            counts[tally.OFFERED] += 1
+            offered += 1
             index += 1
             if index == _CHUNK:
                 refill(rng, source, clock, trace, arrivals)
@@ -246,7 +295,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             if c.kind == RING:
                 most = c.capacity - held.max()
             if in_ring >= most or in_ring >= stamps.size:
-                counts[tally.RING_DROPS] += 1
+                ring_drops += 1
             else:
                 in_ring += 1
                 stamps[tail] = now
@@ -264,23 +313,24 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     skipped = int((arrival - now) / c.tick)
                     tick_at = now + (skipped + 1) * c.tick if skipped > 0 else tick_at
                     if measuring:
-                        counts[tally.INTERRUPTS] += max(skipped, 0)
-                        times[tally.KERNEL_INTERRUPTS] += max(skipped, 0) * c.interrupt
+                        interrupts += max(skipped, 0)
+                        kernel_interrupts += max(skipped, 0) * c.interrupt
             else:
                 interrupt_at = np.inf
             last_interrupt = now
             if measuring:
-                counts[tally.INTERRUPTS] += 1
+                interrupts += 1
             if kernel == IDLE:
                 kernel, kernel_left = INTERRUPTED, c.interrupt
             else:  # the interrupt takes its time from what the kernel is doing
                 kernel_left += c.interrupt
                 sweeping = True
                 if measuring:
-                    times[tally.KERNEL_INTERRUPTS] += c.interrupt
-                    times[tally.KERNEL_WAKEUPS if kernel == SIGNAL else tally.KERNEL_PACKETS] -= (
-                        c.interrupt
-                    )
+                    kernel_interrupts += c.interrupt
+                    if kernel == SIGNAL:
+                        kernel_wakeups -= c.interrupt
+                    else:
+                        kernel_packets -= c.interrupt
         elif then == move_at:
             place = 1 - place
             c = places[place]
@@ -290,7 +340,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     opened[i] = -1.0
         else:  # the end of a finite run: what is still inside is worked off, off the record
             stop_at = np.inf
-            times[tally.ELAPSED] = now
+            elapsed = now
             measuring = False
 
         # a consumer that came to the end of what it did
@@ -299,13 +349,14 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             was = phase[i]
             if was == PACKET:
                 held[i] -= 1
-                counts[tally.CAPTURED] += 1
+                inside -= 1
+                captured += 1
                 if record.kept:
                     went_out(record, i, now)
                 if c.kind == BLOCKS:
                     todo[i] -= 1
                     if todo[i] == 0:
-                        free_block(c, i, now, state)
+                        free_block(c, i, now, closed, opened, sizes, oldest)
             if was == READ:
                 todo[i] = sizes[i, oldest[i]]
             if c.kind == BLOCKS and (todo[i] > 0):
@@ -328,12 +379,12 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 if skipped > 1:  # nobody will see these looks at an empty buffer
                     phase[i], timer[i] = NAPPING, now + skipped * period
                     if measuring:
-                        counts[tally.POLLS] += skipped
-                        times[tally.CONSUMER_WAITING] += skipped * c.poll
+                        polls += skipped
+                        consumer_waiting += skipped * c.poll
                 else:
                     phase[i], left[i] = CALL, c.poll
                     if measuring:
-                        counts[tally.POLLS] += 1
+                        polls += 1
             elif c.policy == YIELD and was not in (LOOK, POLLING_CALL):
                 phase[i], left[i] = LOOK, c.spin
             elif was == POLLING_CALL:
@@ -343,7 +394,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 if c.wait_law.kind != 0:
                     left[i] *= draw(rng, c.wait_law)
                 if measuring:
-                    counts[tally.POLLS] += 1
+                    polls += 1
             ran += 1
             if core == i and (ran >= _SLICE or not SWITCH <= phase[i] < LOOK):
                 core, turn, ran = -1, i + 1, 0  # it gives the core away to wait, or must
@@ -359,7 +410,10 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                             pending += not due[i]
                             due[i] = True
                         elif filling[i] > 0:
-                            pending += close_block(c, i, now, state)
+                            pending += close_block(
+                                c, i, now, phase, batch_timer, due, filling, closed, opened,
+                                sizes, oldest,
+                            )  # fmt: skip
                 for i in range(n):
                     if due[i]:
                         due[i] = False
@@ -377,7 +431,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                                 kernel_left *= draw(rng, c.wait_law)
                             batch_timer[i] = np.inf if c.kind != BLOCKS else batch_timer[i]
                             if measuring:
-                                counts[tally.WAKES] += 1
+                                wakes += 1
                             break
             if kernel == IDLE and hasty > 0:
                 hasty -= 1
@@ -392,7 +446,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     if c.near > 0.0 and c.kind == SLOTS and 2 * held.max() < c.capacity:
                         kernel_left += c.near
                     if c.driver == INTERRUPT and measuring:
-                        counts[tally.INTERRUPTS] += 1
+                        interrupts += 1
             elif kernel == IDLE:
                 sweeping = False
                 if not measuring:
@@ -403,8 +457,15 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     if idle:
                         break
         # the consumers' core, and how fast either side works now
-        if core < 0 or phase[core] == LOOK:
-            core = pick(phase, turn, core)
+        if core < 0 or (phase[core] == LOOK and n > 1):
+            # whoever has work, in turn; else one that looks
+            for k in range(n):
+                i = turn + k if turn + k < n else turn + k - n
+                if SWITCH <= phase[i] < LOOK:
+                    core = i
+                    break
+                if phase[i] == LOOK and core < 0:
+                    core = i
         kernel_speed, speed = 1.0, 1.0
         if c.same:
             if kernel != IDLE:
@@ -414,11 +475,17 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         elif c.contention > 0.0 and core >= 0 and phase[core] in (LOOK, CALL):
             kernel_speed = 1.0 / (1.0 + c.contention)
 
-    counts[tally.RING_AFTER] = in_ring
-    counts[tally.BUFFERS_AFTER] = held.sum()
-    times[tally.KERNEL_PACKETS] -= times[tally.KERNEL_DROPS]
     if np.isfinite(horizon):
-        counts[tally.CAPTURED] += held.sum() + n * in_ring
-        counts[tally.RING_AFTER] = counts[tally.BUFFERS_AFTER] = 0
+        captured += inside + n * in_ring
+        in_ring = inside = 0
     else:
-        times[tally.ELAPSED] = now - begun
+        elapsed = now - begun
+    times[ELAPSED], times[RING_TIME], times[BUFFER_TIME] = elapsed, ring_time, buffer_time
+    times[STAY], times[KERNEL_PACKETS] = stay, kernel_packets - kernel_drops
+    times[KERNEL_DROPS], times[KERNEL_WAKEUPS] = kernel_drops, kernel_wakeups
+    times[KERNEL_INTERRUPTS], times[CONSUMER_PACKETS] = kernel_interrupts, consumer_packets
+    times[CONSUMER_WAITING], times[CONSUMER_SWITCHES] = consumer_waiting, consumer_switches
+    counts[OFFERED], counts[RING_DROPS], counts[BUFFER_DROPS] = offered, ring_drops, buffer_drops
+    counts[CAPTURED], counts[WAKES], counts[POLLS] = captured, wakes, polls
+    counts[INTERRUPTS], counts[RING_BEFORE], counts[RING_AFTER] = interrupts, ring_before, in_ring
+    counts[BUFFERS_BEFORE], counts[BUFFERS_AFTER] = buffers_before, inside

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.simulation.compiled import compiled
+from capmodel.simulation.compiled import compiled, inlined
 from capmodel.simulation.costs import RING, Costs
 
 Floats = npt.NDArray[np.float64]
@@ -56,7 +56,7 @@ def _record(kept: bool, ring: int, buffer: int, stays: int, processes: int) -> R
     )  # fmt: skip
 
 
-@compiled
+@inlined
 def pass_time(record: Record, c: Costs, in_ring: int, held: Integers, step: float) -> None:
     """A stretch of time in which nothing moves."""
     direct = c.kind == RING
@@ -65,7 +65,7 @@ def pass_time(record: Record, c: Costs, in_ring: int, held: Integers, step: floa
         record.buffer[0 if direct else held[i]] += step
 
 
-@compiled
+@inlined
 def came_in(record: Record, i: int, stamp: float) -> None:
     """A packet that arrived at `stamp` has come into buffer `i`."""
     size = record.came.shape[1]
@@ -73,7 +73,7 @@ def came_in(record: Record, i: int, stamp: float) -> None:
     record.at[i, 1] = (record.at[i, 1] + 1) % size
 
 
-@compiled
+@inlined
 def went_out(record: Record, i: int, now: float) -> None:
     """The oldest packet of buffer `i` has been processed."""
     size = record.came.shape[1]

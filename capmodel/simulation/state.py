@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.simulation.compiled import compiled
+from capmodel.simulation.compiled import compiled, inlined
 from capmodel.simulation.costs import BLOCKS, SLEEP, SPIN, Costs
 
 # the kernel: idle, in an interrupt, at a packet before and after it has looked for room, signalling
@@ -18,25 +18,21 @@ SWITCH, READ, PACKET, POLLING_CALL, CALL, LOOK = range(4, 10)
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-State = tuple[
-    Integers,
-    Floats,
-    Floats,
-    Floats,
-    Integers,
-    Flags,
-    Integers,
-    Integers,
-    Floats,
-    Integers,
-    Integers,
-]
 
 
 @compiled
-def start(c: Costs, filled: int, state: State) -> None:
+def start(
+    c: Costs,
+    filled: int,
+    phase: Integers,
+    left: Floats,
+    timer: Floats,
+    held: Integers,
+    closed: Integers,
+    opened: Floats,
+    sizes: Integers,
+) -> None:
     """Consumers as a run finds them: waiting, or at work where `filled` packets are held."""
-    phase, left, timer, _, held, _, _, closed, opened, sizes, _ = state
     n = phase.size
     for i in range(n):
         if c.policy == SPIN:
@@ -55,63 +51,46 @@ def start(c: Costs, filled: int, state: State) -> None:
             phase[i], left[i], timer[i] = PACKET, c.consumer, np.inf
 
 
-@compiled
-def deliver(c: Costs, i: int, now: float, state: State) -> int:
-    """Put a packet into buffer `i`, which has room; returns how many signals became due."""
-    phase, _, _, batch_timer, held, due, filling, _, opened, _, _ = state
-    held[i] += 1
-    if c.kind == BLOCKS:
-        filling[i] += 1
-        if filling[i] == c.block:
-            return close_block(c, i, now, state)
-        if filling[i] == 1 and np.isfinite(c.retire):
-            # the timer ticks from the opening of the block; an empty block is left open
-            batch_timer[i] = opened[i] + c.retire * (np.floor((now - opened[i]) / c.retire) + 1.0)
-        return 0
-    if phase[i] == 0:
-        if held[i] >= c.threshold:
-            if not due[i]:
-                due[i] = True
-                return 1
-        elif held[i] == 1:
-            batch_timer[i] = now + c.timeout
-    return 0
-
-
-@compiled
-def close_block(c: Costs, i: int, now: float, state: State) -> int:
+@inlined
+def close_block(
+    c: Costs,
+    i: int,
+    now: float,
+    phase: Integers,
+    batch_timer: Floats,
+    due: Flags,
+    filling: Integers,
+    closed: Integers,
+    opened: Floats,
+    sizes: Integers,
+    oldest: Integers,
+) -> int:
     """Hand the open block of buffer `i` over; returns how many signals became due."""
-    phase, _, _, batch_timer, _, due, filling, closed, opened, sizes, oldest = state
-    sizes[i, (oldest[i] + closed[i]) % sizes.shape[1]] = filling[i]
+    at = (oldest[i] + closed[i]) % sizes.shape[1]
+    sizes[i, at] = filling[i]
     closed[i] += 1
     filling[i] = 0
     batch_timer[i] = np.inf
     opened[i] = now if closed[i] < c.blocks else -1.0
-    if phase[i] == 0 and not due[i]:
+    signals = 0
+    if phase[i] == ASLEEP and not due[i]:
         due[i] = True
-        return 1
-    return 0
+        signals = 1
+    return signals
 
 
-@compiled
-def free_block(c: Costs, i: int, now: float, state: State) -> None:
+@inlined
+def free_block(
+    c: Costs,
+    i: int,
+    now: float,
+    closed: Integers,
+    opened: Floats,
+    sizes: Integers,
+    oldest: Integers,
+) -> None:
     """Give the oldest block of buffer `i` back, and open it if the kernel waits for one."""
-    _, _, _, _, _, _, _, closed, opened, sizes, oldest = state
-    oldest[i] = (oldest[i] + 1) % sizes.shape[1]
+    oldest[i] = oldest[i] + 1 if oldest[i] + 1 < sizes.shape[1] else 0
     closed[i] -= 1
     if opened[i] < 0.0 and closed[i] < c.blocks:
         opened[i] = now
-
-
-@compiled
-def pick(phase: Integers, turn: int, core: int) -> int:
-    """Who runs next on the consumers' core: whoever has work, in turn; else one that looks; -1."""
-    n = phase.size
-    looking = core
-    for k in range(n):
-        i = (turn + k) % n
-        if SWITCH <= phase[i] < LOOK:
-            return i
-        if phase[i] == LOOK and looking < 0:
-            looking = i
-    return looking
