@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.simulation.arrivals import begin, draw, refill
+from capmodel.simulation.arrivals import begin, draw, redraw, refill
 from capmodel.simulation.compiled import compiled
 from capmodel.simulation.costs import (
     BLOCKS,
+    FIXED,
     INTERRUPT,
     MODERATED,
     NAPI,
@@ -100,6 +101,9 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     c = places[place]
     n = c.processes
     clock, arrivals, index = np.zeros(4), np.empty(_CHUNK), 0
+    draws, draws2 = np.empty(_CHUNK), np.empty(_CHUNK)  # of the kernel's work and the consumers'
+    next_draw = next_draw2 = _CHUNK
+    begins, fresh = np.zeros(n, np.bool_), False  # who has just begun a packet
     begin(rng, source, clock)
     last = warmup + packets
     stamps = np.zeros(min(max(places[0].ring, places[1].ring), last + 1))
@@ -143,21 +147,22 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         record.at[:, 1] = held % record.came.shape[1]
 
     while True:
-        # the next of the few events that can happen
-        t_kernel = np.inf
-        if kernel != IDLE and kernel_speed > 0.0:
-            t_kernel = now + kernel_left / kernel_speed
-        t_consumer = np.inf
-        if core >= 0 and speed > 0.0:
-            t_consumer = now + left[core] / speed
-        t_timer, t_batch, who, whose = np.inf, np.inf, 0, 0
-        for i in range(n):
+        # the next of the few events that can happen; what was known before goes first, since the
+        # two ends of work are what the processor has to wait for
+        t_timer, t_batch, who, whose = timer[0], batch_timer[0], 0, 0
+        for i in range(1, n):
             if timer[i] < t_timer:
                 t_timer, who = timer[i], i
             if batch_timer[i] < t_batch:
                 t_batch, whose = batch_timer[i], i
-        then = min(t_kernel, t_consumer, t_timer, t_batch, arrival)
-        then = min(then, interrupt_at, tick_at, move_at, stop_at)
+        then = min(min(t_timer, t_batch), min(interrupt_at, tick_at), min(move_at, stop_at))
+        then = min(then, arrival)
+        t_kernel = t_consumer = np.inf
+        if kernel != IDLE and kernel_speed > 0.0:
+            t_kernel = now + (kernel_left if kernel_speed == 1.0 else kernel_left / kernel_speed)
+        if core >= 0 and speed > 0.0:
+            t_consumer = now + (left[core] if speed == 1.0 else left[core] / speed)
+        then = min(then, min(t_kernel, t_consumer))
         if then == np.inf:
             break
         step = then - now
@@ -252,8 +257,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                             if record.kept:
                                 came_in(record, i, stamps[head])
                             if phase[i] == LOOK and held[i] > 0 and c.kind != BLOCKS:
-                                phase[i] = PACKET
-                                left[i] = c.consumer * draw(rng, c.consumer_law)
+                                phase[i], begins[i], fresh = PACKET, True, True
                     stay += (now - stamps[head]) * (n - full)
                     head = head + 1 if head + 1 < stamps.size else 0
         elif then == t_consumer:
@@ -334,6 +338,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         elif then == move_at:
             place = 1 - place
             c = places[place]
+            next_draw = next_draw2 = _CHUNK  # of laws that may be others
             move_at = now + rng.standard_exponential() * stays[place]
             for i in range(n):
                 if c.kind == BLOCKS and opened[i] >= 0.0 and closed[i] >= c.blocks:
@@ -360,7 +365,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             if was == READ:
                 todo[i] = sizes[i, oldest[i]]
             if c.kind == BLOCKS and (todo[i] > 0):
-                phase[i], left[i] = PACKET, c.consumer * draw(rng, c.consumer_law)
+                phase[i], begins[i], fresh = PACKET, True, True
             elif c.kind == BLOCKS and closed[i] > 0:
                 phase[i], left[i] = READ, c.poll
             elif c.kind == BLOCKS:
@@ -368,7 +373,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             elif was == CALL and c.sleep > 0.0:
                 phase[i], timer[i] = NAPPING, now + c.sleep  # the call itself does not look
             elif held[i] > 0:
-                phase[i], left[i] = PACKET, c.consumer * draw(rng, c.consumer_law)
+                phase[i], begins[i], fresh = PACKET, True, True
             elif c.policy == SPIN:
                 phase[i], left[i] = LOOK, np.inf
             elif c.policy == SLEEP:
@@ -398,6 +403,17 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             ran += 1
             if core == i and (ran >= _SLICE or not SWITCH <= phase[i] < LOOK):
                 core, turn, ran = -1, i + 1, 0  # it gives the core away to wait, or must
+        if fresh:  # the work of packets that have just been begun
+            fresh = False
+            for i in range(n):
+                if begins[i]:
+                    begins[i], left[i] = False, c.consumer
+                    if c.consumer_law.kind != FIXED:
+                        if next_draw2 == _CHUNK:
+                            redraw(rng, c.consumer_law, draws2)
+                            next_draw2 = 0
+                        left[i] *= draws2[next_draw2]
+                        next_draw2 += 1
 
         # the kernel between two pieces of work
         if kernel == IDLE:
@@ -441,7 +457,13 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 if c.driver == POLLING:
                     ready = allowed > 0
                 if ready:
-                    factor = draw(rng, c.kernel_law)
+                    factor = 1.0
+                    if c.kernel_law.kind != FIXED:
+                        if next_draw == _CHUNK:
+                            redraw(rng, c.kernel_law, draws)
+                            next_draw = 0
+                        factor = draws[next_draw]
+                        next_draw += 1
                     kernel, kernel_left = PASS, min(c.kernel, c.dropped) * factor
                     if c.near > 0.0 and c.kind == SLOTS and 2 * held.max() < c.capacity:
                         kernel_left += c.near
