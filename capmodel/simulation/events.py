@@ -155,14 +155,14 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 t_timer, who = timer[i], i
             if batch_timer[i] < t_batch:
                 t_batch, whose = batch_timer[i], i
-        then = min(min(t_timer, t_batch), min(interrupt_at, tick_at), min(move_at, stop_at))
-        then = min(then, arrival)
+        known = min(t_timer, t_batch, interrupt_at, tick_at, move_at, stop_at, arrival)
         t_kernel = t_consumer = np.inf
         if kernel != IDLE and kernel_speed > 0.0:
             t_kernel = now + (kernel_left if kernel_speed == 1.0 else kernel_left / kernel_speed)
         if core >= 0 and speed > 0.0:
             t_consumer = now + (left[core] if speed == 1.0 else left[core] / speed)
-        then = min(then, min(t_kernel, t_consumer))
+        worked = min(t_kernel, t_consumer)
+        then = min(known, worked)
         if then == np.inf:
             break
         step = then - now
@@ -217,7 +217,9 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                             opened[i] < 0.0 if c.kind == BLOCKS else held[i] >= c.capacity
                         )
                         full += refused[i]
-                    rest = c.kernel - (c.kernel - c.dropped) * full / n
+                    rest = c.kernel
+                    if full > 0:
+                        rest -= (c.kernel - c.dropped) * full / n
                     rest -= min(c.kernel, c.dropped)
                     more = rest > 0.0
                 if more:
@@ -226,7 +228,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     kernel = IDLE
                     in_ring -= 1
                     allowed -= 1
-                    if measuring:
+                    if measuring and full > 0:
                         work = min(c.kernel, c.dropped) + rest
                         kernel_drops += work * factor * full / n
                     for i in range(n):
