@@ -180,13 +180,13 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             buffer_time += present
             if kernel != IDLE:
                 useful = step * kernel_speed
-                if kernel == SIGNAL:
-                    kernel_wakeups += useful
-                elif kernel == INTERRUPTED:
-                    kernel_interrupts += useful
-                else:
+                if kernel in (PASS, DELIVER):
                     kernel_packets += useful
-                if not c.same:
+                elif kernel == SIGNAL:
+                    kernel_wakeups += useful
+                else:
+                    kernel_interrupts += useful
+                if kernel_speed != 1.0 and not c.same:
                     kernel_wakeups += step - useful  # what contention adds
             if core >= 0:
                 used = step * speed
