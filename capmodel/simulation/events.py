@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from capmodel.simulation import tally
 from capmodel.simulation.arrivals import begin, draw, redraw, refill
 from capmodel.simulation.compiled import compiled
 from capmodel.simulation.costs import (
@@ -49,30 +50,6 @@ from capmodel.simulation.state import (
     free_block,
     start,
 )
-from capmodel.simulation.tally import (
-    BUFFER_DROPS,
-    BUFFER_TIME,
-    BUFFERS_AFTER,
-    BUFFERS_BEFORE,
-    CAPTURED,
-    CONSUMER_PACKETS,
-    CONSUMER_SWITCHES,
-    CONSUMER_WAITING,
-    ELAPSED,
-    INTERRUPTS,
-    KERNEL_DROPS,
-    KERNEL_INTERRUPTS,
-    KERNEL_PACKETS,
-    KERNEL_WAKEUPS,
-    OFFERED,
-    POLLS,
-    RING_AFTER,
-    RING_BEFORE,
-    RING_DROPS,
-    RING_TIME,
-    STAY,
-    WAKES,
-)
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -103,6 +80,10 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     clock, arrivals, index = np.zeros(4), np.empty(_CHUNK), 0
     draws, draws2 = np.empty(_CHUNK), np.empty(_CHUNK)  # of the kernel's work and the consumers'
     next_draw = next_draw2 = _CHUNK
+    alike = places[0].kernel_law == places[1].kernel_law
+    alike = alike and places[0].consumer_law == places[1].consumer_law
+    # no call within the loop may take arrays: who refers to each is counted, which takes longer
+    # than all the rest of an event; so some moves stand here that could be functions
     begins, fresh = np.zeros(n, np.bool_), False  # who has just begun a packet
     begin(rng, source, clock)
     last = warmup + packets
@@ -340,7 +321,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         elif then == move_at:
             place = 1 - place
             c = places[place]
-            next_draw = next_draw2 = _CHUNK  # of laws that may be others
+            if not alike:  # what was drawn ahead is of no use here
+                next_draw = next_draw2 = _CHUNK
             move_at = now + rng.standard_exponential() * stays[place]
             for i in range(n):
                 if c.kind == BLOCKS and opened[i] >= 0.0 and closed[i] >= c.blocks:
@@ -504,12 +486,16 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         in_ring = inside = 0
     else:
         elapsed = now - begun
-    times[ELAPSED], times[RING_TIME], times[BUFFER_TIME] = elapsed, ring_time, buffer_time
-    times[STAY], times[KERNEL_PACKETS] = stay, kernel_packets - kernel_drops
-    times[KERNEL_DROPS], times[KERNEL_WAKEUPS] = kernel_drops, kernel_wakeups
-    times[KERNEL_INTERRUPTS], times[CONSUMER_PACKETS] = kernel_interrupts, consumer_packets
-    times[CONSUMER_WAITING], times[CONSUMER_SWITCHES] = consumer_waiting, consumer_switches
-    counts[OFFERED], counts[RING_DROPS], counts[BUFFER_DROPS] = offered, ring_drops, buffer_drops
-    counts[CAPTURED], counts[WAKES], counts[POLLS] = captured, wakes, polls
-    counts[INTERRUPTS], counts[RING_BEFORE], counts[RING_AFTER] = interrupts, ring_before, in_ring
-    counts[BUFFERS_BEFORE], counts[BUFFERS_AFTER] = buffers_before, inside
+    times[tally.ELAPSED], times[tally.STAY] = elapsed, stay
+    times[tally.RING_TIME], times[tally.BUFFER_TIME] = ring_time, buffer_time
+    times[tally.KERNEL_PACKETS] = kernel_packets - kernel_drops
+    times[tally.KERNEL_DROPS], times[tally.KERNEL_WAKEUPS] = kernel_drops, kernel_wakeups
+    times[tally.KERNEL_INTERRUPTS] = kernel_interrupts
+    times[tally.CONSUMER_PACKETS] = consumer_packets
+    times[tally.CONSUMER_WAITING] = consumer_waiting
+    times[tally.CONSUMER_SWITCHES] = consumer_switches
+    counts[tally.OFFERED], counts[tally.CAPTURED] = offered, captured
+    counts[tally.RING_DROPS], counts[tally.BUFFER_DROPS] = ring_drops, buffer_drops
+    counts[tally.WAKES], counts[tally.POLLS], counts[tally.INTERRUPTS] = wakes, polls, interrupts
+    counts[tally.RING_BEFORE], counts[tally.RING_AFTER] = ring_before, in_ring
+    counts[tally.BUFFERS_BEFORE], counts[tally.BUFFERS_AFTER] = buffers_before, inside
