@@ -221,7 +221,7 @@ def _solve(
             carried * ends * cycle.polls,
             carried * sleeps,
             1.0 / sleeps if sleeps > 1e-300 else math.inf,
-            levels[: capacity + 1] @ chances,
+            np.sum(levels[: capacity + 1] * chances),  # a dot product would take every core
         )
     carried_rate, loss, wakeups, polls, sleeping, batch, mean = np.moveaxis(numbers, -1, 0)
     return VacationResult(
