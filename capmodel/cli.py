@@ -231,7 +231,9 @@ def _add_claims(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", metavar="NAME", help="one set of measurements; default: all")
+    parser.add_argument(
+        "--set", metavar="NAME", help="one set of measurements, published or lab; default: all"
+    )
     parser.add_argument("--summary", action="store_true", help="one line per set, as Markdown")
 
 

@@ -269,7 +269,7 @@ def tables(data_set: str | None = None) -> tuple[ComparisonRow, ...]:
     Parameters
     ----------
     data_set : str, optional
-        One set by name; default: all.
+        One set by name, or all of a folder (``"published"``, ``"lab"``); default: all.
 
     Returns
     -------
@@ -287,9 +287,11 @@ def tables(data_set: str | None = None) -> tuple[ComparisonRow, ...]:
     """
     if data_set is None:
         return tuple(row for folder in FOLDERS for row in main_table(folder=folder))
+    if data_set in FOLDERS:
+        return main_table(folder=data_set)
     known = {name: folder for folder in FOLDERS for name in data_set_names(folder)}
     if data_set not in known:
-        raise unknown_choice("data set", data_set, known)
+        raise unknown_choice("data set", data_set, (*FOLDERS, *known))
     return main_table([data_set], known[data_set])
 
 

@@ -56,7 +56,7 @@ def test_its_commands_run(command: str) -> None:
 def test_it_holds_the_commands_that_it_speaks_of() -> None:
     found = TOOL.commands(README)
     assert len(found) == 4
-    assert any("validate --summary" in command for command in found)
+    assert any("validate --set published --summary" in command for command in found)
     assert any("claims | tail -n 1" in command for command in found)
     assert any("calibrate braun2010 --recorded | head -n 1" in command for command in found)
 
@@ -207,7 +207,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
 
 
 def test_validate_summary(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "validate", "--summary")
+    status, out, err = run(capsys, "validate", "--summary", "--set", "published")
     assert (status, err) == (0, "")
     rows = main_table()
     lines = summarise(rows)
