@@ -55,7 +55,7 @@ def test_its_commands_run(command: str) -> None:
 
 def test_it_holds_the_commands_that_it_speaks_of() -> None:
     found = TOOL.commands(README)
-    assert len(found) == 4
+    assert len(found) == 5
     assert any("validate --set published --summary" in command for command in found)
     assert any("claims | tail -n 1" in command for command in found)
     assert any("calibrate braun2010 --recorded | head -n 1" in command for command in found)

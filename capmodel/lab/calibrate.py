@@ -139,7 +139,7 @@ def write_calibration(result: Calibration, out: Path, *, source: str = "own") ->
     out : Path
         The file, ending in ``.toml``.
     source : str
-        ``"own"``, or ``"capmodel"`` for a machine of the package.
+        ``"own"``, or the key in the bibliography of the set that was fitted.
     """
     host = result.host
     facts = {

@@ -102,8 +102,8 @@ def run_calibrate(options: argparse.Namespace) -> int:
              "progress": _progress()}  # fmt: skip
     checked = None
     if options.data is not None:
-        result = _stored(options.data, options.seed)
-        write_calibration(result, options.out, source="capmodel")
+        result, source = _stored(options.data, options.seed)
+        write_calibration(result, options.out, source=source)
     elif options.save is not None:
         result, fresh = measure_set(**given)
         write_calibration(result, options.out)
@@ -166,8 +166,8 @@ def _progress() -> Callable[[int, int], None] | None:
     return progress_bar(0)
 
 
-def _stored(folder: Path, seed: int) -> Calibration:
-    """A fit of the calibration rows that a set holds."""
+def _stored(folder: Path, seed: int) -> tuple[Calibration, str]:
+    """A fit of the calibration rows that a set holds, and the source that the set names."""
     from capmodel.catalogue import read_toml
 
     meta: dict[str, Any] = read_toml(folder / "meta.toml")
@@ -184,4 +184,4 @@ def _stored(folder: Path, seed: int) -> Calibration:
         read_observations(folder), load_priors(), cores=host.cores, seed=seed,
         progress=_progress(),
     )  # fmt: skip
-    return Calibration(found, None, host)
+    return Calibration(found, None, host), str(meta.get("source", "own"))

@@ -196,7 +196,7 @@ def write_data_set(
     )
     meta = {
         "title": f"Captures through the kernel of {host.title}",
-        "source": "capmodel",
+        "source": "own",
         "locator": "capmodel lab",
         "date": host.date,
         "cpu": host.cpu,
