@@ -50,7 +50,8 @@ def test_units_belong_to_what_is_measured(name: str) -> None:
     time, rate = {"s", "ms", "us", "ns"}, {"1/s", "pps", "kpps", "Mpps", "Hz", "kHz", "MHz"}
     bit = {"bit/s", "Mbit/s", "Gbit/s"}
     named = {
-        "zlib": {"-"}, "bsd_stretch": {"-"}, "kernel_scv": {"-"}, "kernel_share": {"-"}, "driver_elsewhere": {"-"},
+        "zlib": {"-"}, "bsd_stretch": {"-"}, "kernel_scv": {"-"}, "kernel_share": {"-"},
+        "driver_elsewhere": {"-"},
         "spin_contention": {"-"}, "yield_contention": {"-"}, "cache_reach": {"B", "KiB", "MiB"},
         "leave_same": rate, "leave_split": rate, "poll_tick": rate, "poll_budget": {"packets"},
         "wire_rate": bit, "ring": {"slots"}, "throttle": rate,
