@@ -231,6 +231,23 @@ def data_sets() -> int:
     return len({row.data_set for row in table()})
 
 
+@cache
+def live(role: str = "validation") -> tuple[ComparisonRow, ...]:
+    """Captured shares of the lab's set, predicted beside measured."""
+    found = main_table(["epyc_vm"], "lab")
+    return tuple(r for r in found if r.role == role and r.quantity == "captured")
+
+
+def live_errors(role: str = "validation") -> Any:
+    """Absolute errors of those shares [-]."""
+    return np.abs([row.predicted - row.measured for row in live(role)])
+
+
+def live_cost(name: str) -> float:
+    """A cost that was fitted to the lab's set [s]."""
+    return float(load_machine("epyc_vm").value(name))
+
+
 def validation_table() -> str:
     """One line per set: source, rows, agreement, error, granted error."""
     lines = [
