@@ -6,14 +6,14 @@ Each mode maps the kernel stage to a `DriverLoad`; `DRIVERS` is the table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from capmodel.formulary._elementwise import floats, maximum, minimum
 from capmodel.formulary._typing import Array
 from capmodel.formulary.drivers import interrupts_per_packet_napi
-from capmodel.path import Arrivals, Driver, Kernel, Number
+from capmodel.path import Arrivals, CapturePath, Driver, Kernel, Number
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class DriverLoad:
     """How a driver mode loads the kernel.
 
     When saturated a packet costs ``(cost + extra) * stretch``; at most `cap` packets per second
-    get past the card; a packet waits `delay` seconds on average before the kernel looks.
+    get past the card; a packet waits `delay` seconds on average before the kernel looks. At most
+    `looks` times a second the kernel turns to a ring that it had emptied.
     """
 
     stretch: Number
@@ -29,6 +30,7 @@ class DriverLoad:
     cap: Number
     delay: Number
     interrupts: Callable[[Array, Array, Array], Array]  # (offered, handled, cost) -> per second
+    looks: Number = np.inf
 
 
 def _napi(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
@@ -40,7 +42,7 @@ def _napi(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
         )
         return minimum(per_packet * handled, driver.throttle)
 
-    return DriverLoad(1.0, 0.0, np.inf, driver.interrupt_cost, interrupts)
+    return DriverLoad(1.0, 0.0, np.inf, driver.interrupt_cost, interrupts, driver.throttle)
 
 
 def _interrupt(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
@@ -99,4 +101,21 @@ def driver_load(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
     load = DRIVERS[kernel.driver.mode](kernel, arrivals)
     # the card's own memory absorbs what the bus cannot take at once, not what it cannot take at all
     cap = minimum(load.cap, kernel.driver.bus_rate)
-    return DriverLoad(load.stretch, load.extra, cap, load.delay, load.interrupts)
+    return replace(load, cap=cap)
+
+
+def gathered(path: CapturePath) -> Array:
+    """Packets that wait in the ring for an interrupt, where its rate is limited [-].
+
+    Parameters
+    ----------
+    path : CapturePath
+        One placement.
+
+    Returns
+    -------
+    ndarray
+        Below 1 where packets come more rarely than interrupts may.
+    """
+    looks = driver_load(path.kernel, path.arrivals).looks
+    return np.asarray(minimum(path.arrivals.peak_rate, path.kernel.driver.bus_rate) / looks)

@@ -18,6 +18,7 @@ from capmodel.solvers._split import (
     _affordable,
     _consumer_loss,
     _duty,
+    _gathering,
     _inverse,
     departure_scv,
 )
@@ -117,8 +118,13 @@ def _outcome(
     signal = wakeup.cost * waits.wakes + wakeup.switch_cost
     cycles = where(overload, 0.0, waits.cycles)
     cycles = minimum(cycles, _affordable(slack, signal + waits.waiting))
+    # the kernel goes first: what waited for one interrupt is one batch
+    if path.wakeup.policy in ("poll", "read") and path.buffer.kind not in BLOCK_KINDS:
+        cycles = where(taken > load.looks, minimum(cycles, load.looks), cycles)
     kernel_load = taken * kernel.cost
     slow = work * _inverse(maximum(1.0 - kernel_load, 1e-9)) + waits.held
+    # the consumer waits until the kernel has taken the whole batch
+    slow = slow + where(taken > load.looks, 0.5 * kernel_load / load.looks, 0.0)
     regime = where(
         overload,
         regime_index("shared core"),
@@ -126,6 +132,7 @@ def _outcome(
     )
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops
+    in_ring = kernel_load + _gathering(taken, load, maximum(1.0 - kernel_load, 0.0))
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
@@ -145,7 +152,7 @@ def _outcome(
                 }
             )
         },
-        ring_occupancy=duty * where(kernel_load >= 1.0, ring, minimum(kernel_load, ring)),
+        ring_occupancy=duty * where(kernel_load >= 1.0, ring, minimum(in_ring, ring)),
         buffer_occupancy=duty * where(overload, capacity, minimum(carried * slow, capacity)),
         delay=load.delay + 0.0 * carried,
         regime=where(offered > load.cap, regime_index("card"), regime),

@@ -48,6 +48,7 @@ class _Stage:
     peak: Array  # packets found on return from a sleep [-]
     fill: Array  # time from the first of them until the consumer takes it [s]
     away: Array  # time away per cycle [s]
+    burst: Array | None = None  # packets per cycle of a kernel with more to take, if it is known
 
 
 def solve_split(path: CapturePath) -> Outcome:
@@ -69,29 +70,42 @@ def solve_split(path: CapturePath) -> Outcome:
     ring_drops = at_card * ring_loss + (offered - at_card)
 
     consumer_loss, overload = _consumer_loss(path, taken, work, departures)
+    if arrivals.process == "on_off":
+        # the ring spreads a burst: a consumer that keeps up with the kernel is not overloaded
+        keeps_up = stage.kernel_rate * work < 1.0
+        consumer_loss = where(keeps_up, 0.0, consumer_loss)
+        overload = overload & ~keeps_up
     kept = 1.0 - stage.share_lost
     overflow = taken * stage.share_lost
     consumer_drops = taken * kept * consumer_loss
     carried = taken * kept * (1.0 - consumer_loss)
 
     duty = _duty(path)
+    room = 1.0 / duty  # core time per second of bursts: both sides work on between them
     cycles = where(overload, _bursts_per_second(path), stage.cycles * (1.0 - consumer_loss))
+    cycles = _gathered_cycles(cycles, at_card, load, stage, ring_load)
+    if arrivals.process == "on_off" and stage.burst is not None:
+        # what the ring holds after a burst is delivered at the kernel's pace, as in the burst
+        cycles = where(overload, cycles, maximum(cycles, taken * _inverse(stage.burst)))
     # nobody waits more often than the consumers' core has time to
-    cycles = minimum(cycles, _affordable(maximum(1.0 - carried * work, 0.0), stage.busy))
+    cycles = minimum(cycles, _affordable(maximum(room - carried * work, 0.0), stage.busy))
     accepted, dropped = carried, overflow + consumer_drops
     packets_time, drops_time = accepted * cost, dropped * drop_cost
     # nor is anybody woken more often than the kernel has time to
-    left = maximum(1.0 - packets_time - drops_time, 0.0)
+    left = maximum(room - packets_time - drops_time, 0.0)
     cycles = minimum(cycles, _affordable(left, stage.overhead))
     overhead_time = cycles * stage.overhead
     busy = packets_time + drops_time + overhead_time
     interrupts = load.interrupts(at_card, taken, busy * _inverse(taken))
-    spare = maximum(1.0 - busy, 0.0)
+    spare = maximum(room - busy, 0.0)
     interrupts = minimum(interrupts, _affordable(spare, kernel.driver.interrupt_cost))
     direct = path.buffer.kind == "ring"
     buffer_drops = overflow + consumer_drops
     zero = 0.0 * buffer_drops
-    ring_occupancy, buffer_occupancy = _occupancies(path, ring_load, scv, stage, carried, work)
+    flow = minimum(carried, stage.kernel_rate)
+    ring_occupancy, buffer_occupancy = _occupancies(path, ring_load, scv, stage, flow, work)
+    gathering = _gathering(at_card, load, minimum(spare, 1.0))
+    ring_occupancy = minimum(ring_occupancy + gathering, kernel.ring)
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
@@ -123,6 +137,36 @@ def solve_split(path: CapturePath) -> Outcome:
         delay=load.delay + 0.0 * carried,
         regime=_regime(stage, ring_loss, consumer_loss, overload, offered, load),
     )
+
+
+def _gathered_cycles(
+    cycles: Array, rate: Array, load: DriverLoad, stage: _Stage, ring_load: Array
+) -> Array:
+    """Sleeps per second where packets wait in the ring for an interrupt and are taken as a batch.
+
+    One sleep ends with every batch; the kernel delivers it at its own pace, at which there is one
+    more sleep in every `burst` packets, half of one counted for the last that is not whole.
+    """
+    if stage.burst is None or not some(rate > load.looks):
+        return cycles
+    batch = rate / load.looks
+    grouped = load.looks * maximum(1.0, batch * _inverse(stage.burst) + 0.5)
+    return where((batch > 1.0) & (ring_load < 1.0), minimum(grouped, cycles), cycles)
+
+
+def _gathering(rate: Array, load: DriverLoad, idle: Array) -> Array:
+    r"""Packets that wait in the ring for the next interrupt, on average [-].
+
+    They gather while the kernel is idle and leave while it is not: a triangle over the interval T
+    of interrupts, as high as what comes in its idle part I. A batch gathered for I keeps the kernel
+    for :math:`B = I \rho/(1 - \rho)`, and the next gathers for T - B if that is positive. Below
+    half of the load this settles at :math:`I = (1 - \rho) T`; beyond it does not: batches of a
+    whole T alternate with single packets, and the triangle is as high as T.
+    """
+    if not some(rate > load.looks):
+        return 0.0 * rate
+    gathers_for = where(idle >= 0.5, idle, 1.0)
+    return where(rate > load.looks, 0.5 * rate / load.looks * gathers_for, 0.0)
 
 
 def departure_scv(load: Array, arrival_scv: Array, service_scv: Array) -> Array:
@@ -225,7 +269,15 @@ def _cycle_stage(
         peak=peak,
         fill=choose(tied.burst + tied.signal, free.burst + free.signal),
         away=choose(tied.off, free.off),
+        burst=_per_cycle(path.wakeup, fast.carried, fast.cycles),
     )
+
+
+def _per_cycle(wakeup: Wakeup, carried: Array, cycles: Array) -> Array | None:
+    """Packets per sleep of a consumer that any packet wakes; without end where it never sleeps."""
+    if wakeup.policy not in ("poll", "read") or some(floats(wakeup.threshold) > 1.0):
+        return None
+    return where(cycles > 0.0, carried * _inverse(cycles), np.inf)
 
 
 def _within(wakeup: Wakeup, capacity: Array) -> Wakeup:

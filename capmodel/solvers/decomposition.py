@@ -16,6 +16,7 @@ from capmodel.path import CapturePath
 from capmodel.results import Solution
 from capmodel.solvers import exact
 from capmodel.solvers._chains import kernel_of, sleeper
+from capmodel.solvers._drivers import gathered
 from capmodel.solvers._feeds import kron, source, states
 from capmodel.solvers._fixed_points import fixed_points
 from capmodel.solvers._modulated_ring import ModulatedRing
@@ -276,7 +277,7 @@ def solve(path: CapturePath) -> Solution:
     return exact.dressed(
         path, found[0], solver=NAME, is_exact=False,
         accuracy=ACCURACY + OF_ARRIVALS.get(path.arrivals.process, ""),
-        notes=_notes([one["carried"] for one in found], failed),
+        notes=_notes([one["carried"] for one in found], failed) + _gathers(path),
         distributions=_quantiles(path, stages, {n: value[i : i + 1] for n, value in ring.items()}),
     )  # fmt: skip
 
@@ -288,6 +289,16 @@ def _distinct(found: list[dict[str, float]]) -> list[dict[str, float]]:
         if all(abs(one["carried"] - other["carried"]) > SAME * one["carried"] for other in chosen):
             chosen.append(one)
     return chosen
+
+
+def _gathers(path: CapturePath) -> tuple[str, ...]:
+    if float(gathered(path)) <= 1.0:
+        return ()
+    return (
+        "packets that gather in the ring for the next interrupt are taken one by one as they "
+        "come: wakeups are too many, sojourn times too short and small losses at the ring too "
+        "small, each by several times; the simulation counts them",
+    )
 
 
 def _notes(carried: list[float], failed: int) -> tuple[str, ...]:

@@ -1,0 +1,57 @@
+"""Packets that gather in the ring for a limited interrupt: wakeups and waits, by simulation."""
+
+from __future__ import annotations
+
+import pytest
+
+from capmodel import predict
+
+PLACES = [
+    ("pf_packet", rate, pinning)
+    for rate in ("100kpps", "300kpps", "500kpps", "700kpps")
+    for pinning in ("split", "same")
+    if (rate, pinning) != ("700kpps", "same")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("backend", "rate", "pinning"), [*PLACES, ("tpacket_v2", "500kpps", "split")]
+)
+def test_wakeups_and_sojourn_are_those_of_batches(backend: str, rate: str, pinning: str) -> None:
+    said, seen = (
+        predict(rate=rate, size=64, backend=backend, pinning=pinning, solver=solver)
+        for solver in ("closed_form", "simulation")
+    )
+    assert said.captured == pytest.approx(seen.captured, abs=1e-3)
+    assert said.wakeup_rate == pytest.approx(seen.wakeup_rate, rel=0.2)
+    assert said.sojourn_time == pytest.approx(seen.sojourn_time, rel=0.3)
+
+
+@pytest.mark.filterwarnings("ignore:rate 2 Mpps during bursts exceeds the wire speed")
+@pytest.mark.parametrize("ring", [256, 512, 1024, 4096])
+def test_what_the_ring_keeps_of_a_burst_is_delivered_after_it(ring: int) -> None:
+    said, seen = (
+        predict(rate=2e5, size=64, backend="pf_packet", arrivals="bursts(on=2ms,off=18ms)",
+                ring=ring, solver=solver)
+        for solver in ("closed_form", "simulation")
+    )  # fmt: skip
+    assert said.captured == pytest.approx(seen.captured, rel=0.03)
+    assert said.wakeup_rate == pytest.approx(seen.wakeup_rate, rel=0.2)
+    assert said.sojourn_time == pytest.approx(seen.sojourn_time, rel=0.1)
+
+
+def test_on_one_core_every_interrupt_ends_one_sleep() -> None:
+    throttle = 8000.0  # the card's, of the default machine
+    for rate in ("50kpps", "200kpps"):
+        found = predict(rate=rate, size=64, backend="pf_packet", pinning="same")
+        assert found.wakeup_rate == pytest.approx(throttle)
+    rare = predict(rate="5kpps", size=64, backend="pf_packet", pinning="same")
+    assert rare.wakeup_rate == pytest.approx(5000.0)
+
+
+def test_the_decomposition_says_that_it_does_not_know_of_batches() -> None:
+    often = predict(rate="300kpps", size=64, backend="pf_packet", arrivals="poisson")
+    assert often.solver == "decomposition"
+    assert any("gather in the ring" in note for note in often.solution.notes)
+    rarely = predict(rate="5kpps", size=64, backend="pf_packet", arrivals="poisson")
+    assert not any("gather in the ring" in note for note in rarely.solution.notes)
