@@ -147,9 +147,10 @@ class Diagnosis:
 
     def __str__(self) -> str:
         seen = self.observation
+        size = f", {seen.frame_size:.0f} B" if seen.offered else ""
         head = (
             f"{seen.after.interface}, {seen.seconds:.1f} s: {seen.offered:,} packets offered "
-            f"({format_rate(seen.rate)}, {seen.frame_size:.0f} B)"
+            f"({format_rate(seen.rate)}{size})"
         )
         rows = [
             [stage.name, "not seen" if stage.lost is None else f"{stage.lost:,}",
@@ -161,7 +162,11 @@ class Diagnosis:
             parts.append("\n".join(_share_text(share) for share in self.shares))
         parts += [_finding_text(finding) for finding in self.findings]
         if not self.findings:
-            parts.append("Nothing found: every rule that could be judged holds.")
+            parts.append(
+                "Nothing found: every rule that could be judged holds."
+                if seen.offered
+                else "No packet came: there was nothing to judge. Watch while there is traffic."
+            )
         if any(finding.remedies for finding in self.findings):
             parts.append(textwrap.fill(self.caveat, WIDTH))
         if self.not_seen:

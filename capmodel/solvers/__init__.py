@@ -101,6 +101,8 @@ def solve(path: CapturePath, solver: str | None = None) -> Solution:
     ------
     ValueError
         As :func:`select`.
+    TypeError
+        If `path` is not a path.
 
     Examples
     --------
@@ -109,4 +111,6 @@ def solve(path: CapturePath, solver: str | None = None) -> Solution:
     >>> float(solve(path).captured)
     0.5
     """
+    if not isinstance(path, CapturePath):
+        raise TypeError(f"path must be a CapturePath, got {path!r}")
     return select(path, solver).solve(path)

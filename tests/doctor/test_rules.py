@@ -44,6 +44,15 @@ def test_a_healthy_capture_is_left_alone() -> None:
     assert "Nothing found" in str(diagnosis)
 
 
+def test_an_idle_link_is_not_called_healthy() -> None:
+    diagnosis = judged(world(0, interrupts=0, softirqs=0))
+    assert diagnosis.findings == ()
+    text = str(diagnosis)
+    assert "No packet came" in text
+    assert "Nothing found" not in text
+    assert " B)" not in text  # no frame, no size
+
+
 FAULTS: dict[str, tuple[Observation, set[str]]] = {
     "card_drops": (world(link={"missed": 900}), {"card_drops"}),
     "overflow events alone": (world(link={"fifo": 3}), {"card_drops"}),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import capmodel
 from capmodel.path import Arrivals, Buffer, CapturePath, Consumer, Cores, Kernel, Wakeup
 from capmodel.results import Solution
 from capmodel.solvers.closed_form import accepts, solve
@@ -318,3 +319,8 @@ def test_a_grid_is_its_points() -> None:
             point = solve(CapturePath.split(rate=rates[i, 0], consumer_cost=costs[j], **keywords))
             np.testing.assert_allclose(grid.carried_rate[i, j], point.carried_rate, rtol=1e-12)
             np.testing.assert_allclose(grid.wakeup_rate[i, j], point.wakeup_rate, rtol=1e-12)
+
+
+def test_what_is_no_path_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match=r"^path must be a CapturePath, got 3$"):
+        capmodel.solve(3)  # type: ignore[arg-type]
