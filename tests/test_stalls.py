@@ -47,7 +47,9 @@ def test_a_burst_fills_what_the_steady_state_would_drop() -> None:
     burst = LIGHT.survives(burst=("1.4Mpps", "5ms"))
     crowded = predict(rate="1.4Mpps", backend="pf_packet", buffer="4096 slots")
     surplus = {stage: 5e-3 * rate for stage, rate in crowded.drops.items()}
-    assert burst.drops["ring"] == pytest.approx(surplus["ring"] - 256, abs=10.0)
+    # what the ring can take: packets that gather for the next interrupt are in it already
+    room = 256 - 500e3 * 125e-6 / 2
+    assert burst.drops["ring"] == pytest.approx(surplus["ring"] - room, abs=10.0)
     assert not burst.survives
     assert LIGHT.survives(burst=("1.4Mpps", burst.longest)).lossless >= 0.999
     assert LIGHT.survives(burst=("1.4Mpps", 1.1 * burst.longest)).lossless < 0.999

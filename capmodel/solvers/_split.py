@@ -48,7 +48,7 @@ class _Stage:
     peak: Array  # packets found on return from a sleep [-]
     fill: Array  # time from the first of them until the consumer takes it [s]
     away: Array  # time away per cycle [s]
-    burst: Array | None = None  # packets per cycle of a kernel with more to take, if it is known
+    burst: Array | None = None  # packets per cycle of a kernel with more to take; 0: not known
 
 
 def solve_split(path: CapturePath) -> Outcome:
@@ -151,7 +151,8 @@ def _gathered_cycles(
         return cycles
     batch = rate / load.looks
     grouped = load.looks * maximum(1.0, batch * _inverse(stage.burst) + 0.5)
-    return where((batch > 1.0) & (ring_load < 1.0), minimum(grouped, cycles), cycles)
+    known = (batch > 1.0) & (ring_load < 1.0) & (stage.burst > 0.0)
+    return where(known, minimum(grouped, cycles), cycles)
 
 
 def _gathering(rate: Array, load: DriverLoad, idle: Array) -> Array:
@@ -275,9 +276,10 @@ def _cycle_stage(
 
 def _per_cycle(wakeup: Wakeup, carried: Array, cycles: Array) -> Array | None:
     """Packets per sleep of a consumer that any packet wakes; without end where it never sleeps."""
-    if wakeup.policy not in ("poll", "read") or some(floats(wakeup.threshold) > 1.0):
+    if wakeup.policy not in ("poll", "read"):
         return None
-    return where(cycles > 0.0, carried * _inverse(cycles), np.inf)
+    found = where(cycles > 0.0, carried * _inverse(cycles), np.inf)
+    return where(floats(wakeup.threshold) > 1.0, 0.0, found)
 
 
 def _within(wakeup: Wakeup, capacity: Array) -> Wakeup:
