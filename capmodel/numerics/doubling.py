@@ -29,7 +29,8 @@ from capmodel.numerics.cyclic_reduction import (
     Weights,
     solve_levels,
 )
-from capmodel.numerics.gth import Array, acyclic_ginverse, few_ginverse, few_stationary
+from capmodel.numerics.few_states import acyclic_ginverse, few_ginverse, few_stationary
+from capmodel.numerics.gth import Array
 
 __all__ = ["Known", "has_few_phases", "solve_few_phases"]
 

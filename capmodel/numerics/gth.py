@@ -21,7 +21,6 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 _SCALARS = 18  # numbers up to which plain ones are faster than arrays
-_AT_ONCE = 3  # states that are eliminated at once where they are few
 _BY_LOOP = 24  # below this order a loop over pivots is faster than splitting into blocks
 
 
@@ -128,14 +127,19 @@ def _entries_of_three(
     )  # fmt: skip
 
 
-def _inverse_by_loop(rates: Array, exits: Array) -> Array:
+def elimination_table(rates: Array, exits: Array) -> Array:
+    """What elimination works on: columns for the states, the exit, the unit matrix."""
     m = rates.shape[-1]
-    # columns: the states, the exit, the unit matrix
     batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1])
     work = np.zeros((*batch, m, 2 * m + 1))
     work[..., :m] = rates
     work[..., m] = exits
     work[..., m + 1 :] = np.eye(m)
+    return work
+
+
+def _inverse_by_loop(rates: Array, exits: Array) -> Array:
+    m, work = rates.shape[-1], elimination_table(rates, exits)
     for k in range(m):
         end = m + k + 2  # the unit matrix has filled up to column k only
         row = work[..., k, k + 1 : end]
@@ -144,84 +148,6 @@ def _inverse_by_loop(rates: Array, exits: Array) -> Array:
         rest += work[..., k, None] * pivot[..., None, :]
         row[...] = pivot
     return work[..., m + 1 :]
-
-
-def few_ginverse(rates: Array, exits: Array) -> Array:
-    r"""Mean times as `ginverse` has them, three states at a time: for few states.
-
-    Parameters
-    ----------
-    rates : ndarray, shape (..., m, m)
-        Nonnegative rates between states; the diagonal is ignored.
-    exits : ndarray, shape (..., m)
-        Nonnegative rates of leaving.
-
-    Returns
-    -------
-    ndarray, shape (..., m, m)
-        Infinite or NaN where a set of states cannot be left.
-
-    Examples
-    --------
-    >>> few_ginverse(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 0.0])).tolist()
-    [[1.0, 0.5], [1.0, 1.0]]
-    """
-    m = rates.shape[-1]
-    if m <= _AT_ONCE:
-        return ginverse(rates, exits)
-    batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1])
-    work = np.zeros((*batch, m, 2 * m + 1))
-    work[..., :m] = rates
-    work[..., m] = exits
-    work[..., m + 1 :] = np.eye(m)
-    for k in range(0, m, _AT_ONCE):
-        after, end = min(k + _AT_ONCE, m), m + 1 + min(k + _AT_ONCE, m)
-        rows = work[..., k:after, after:end]
-        onward = np.add.reduce(rows[..., : m + 1 - after], -1)
-        pivots = ginverse(work[..., k:after, k:after], onward) @ rows
-        rest = work[..., after:end]
-        rest += work[..., k:after] @ pivots
-        rows[...] = pivots
-    return work[..., m + 1 :]
-
-
-def acyclic_ginverse(rates: Array, exits: Array) -> Array:
-    r"""Mean times as `ginverse` has them, fast where no state is visited twice.
-
-    Parameters
-    ----------
-    rates : ndarray, shape (..., m, m)
-        Nonnegative rates between states; the diagonal is ignored.
-    exits : ndarray, shape (..., m)
-        Nonnegative rates of leaving.
-
-    Returns
-    -------
-    ndarray, shape (..., m, m)
-        By :math:`(I + P) (I + P^2) (I + P^4) \cdots` for probabilities :math:`P` of the next
-        state, which ends where paths do; by `few_ginverse` where it does not end in time.
-
-    Examples
-    --------
-    >>> acyclic_ginverse(np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([1.0, 4.0])).tolist()
-    [[0.5, 0.125], [0.0, 0.25]]
-    """
-    m = rates.shape[-1]
-    if m <= 2 * _AT_ONCE:
-        return few_ginverse(rates, exits)
-    unit = np.eye(m)
-    moves = rates * (1.0 - unit)
-    each = 1.0 / (np.add.reduce(moves, -1) + exits)
-    power = moves * each[..., None]
-    visits, length = unit + power, 1  # paths of up to so many moves
-    while True:
-        power, length = power @ power, 2 * length
-        if not np.logical_or.reduce(power, None):
-            times: Array = visits * each[..., None, :]
-            return times
-        if length >= m:
-            return few_ginverse(rates, exits)
-        visits = visits + visits @ power
 
 
 def gsolve(rates: Array, exits: Array, right: Array) -> Array:
@@ -352,7 +278,7 @@ def stationary(rates: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = _weights(rates)
     if not np.all(np.isfinite(weights)):
-        weights = _by_states(rates)
+        weights = weights_by_states(rates)
     shares: Array = weights / weights.sum(-1, keepdims=True)
     return shares
 
@@ -370,47 +296,7 @@ def _weights(rates: Array) -> Array:
     return np.concatenate(both, axis=-1)
 
 
-def few_stationary(rates: Array) -> Array:
-    r"""Stationary probabilities as `stationary` finds them, faster for few states.
-
-    Parameters
-    ----------
-    rates : ndarray, shape (..., m, m)
-        Nonnegative rates; the diagonal is ignored.
-
-    Returns
-    -------
-    ndarray, shape (..., m)
-        Probabilities, those of closed classes as `stationary` has them.
-
-    Examples
-    --------
-    >>> few_stationary(np.array([[0.0, 1.0], [1e-200, 0.0]])).tolist()
-    [1e-200, 1.0]
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weights = _by_threes(rates)
-    if not np.isfinite(weights).all():
-        weights = _by_states(rates)
-    shares: Array = weights / np.add.reduce(weights, -1)[..., None]
-    return shares
-
-
-def _by_threes(rates: Array) -> Array:
-    """Weights of the states, of which the last ones are eliminated three at a time."""
-    m = rates.shape[-1]
-    if m == 1:
-        return np.ones(rates.shape[:-1])
-    h = max(m - _AT_ONCE, 1)
-    down = rates[..., h:, :h]
-    onward = rates[..., :h, h:] @ ginverse(rates[..., h:, h:], np.add.reduce(down, -1))
-    first = _by_threes(rates[..., :h, :h] + onward @ down)
-    out = np.empty(rates.shape[:-1])
-    out[..., :h], out[..., h:] = first, (first[..., None, :] @ onward)[..., 0, :]
-    return out
-
-
-def _by_states(rates: Array) -> Array:
+def weights_by_states(rates: Array) -> Array:
     """State by state from the last; a state without a way down is the end of a closed class."""
     work = np.array(rates, dtype=np.float64)
     *batch, m, _ = work.shape

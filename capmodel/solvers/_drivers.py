@@ -13,7 +13,7 @@ import numpy as np
 from capmodel.formulary._elementwise import floats, maximum, minimum
 from capmodel.formulary._typing import Array
 from capmodel.formulary.drivers import interrupts_per_packet_napi
-from capmodel.path import Arrivals, CapturePath, Driver, Kernel, Number
+from capmodel.path import Arrivals, Driver, Kernel, Number
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,4 @@ def driver_load(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
     """What the kernel's driver mode costs, and what driver and bus let through."""
     load = DRIVERS[kernel.driver.mode](kernel, arrivals)
     # the card's own memory absorbs what the bus cannot take at once, not what it cannot take at all
-    cap = minimum(load.cap, kernel.driver.bus_rate)
-    return replace(load, cap=cap)
-
-
-def gathered(path: CapturePath) -> Array:
-    """Packets that wait in the ring for an interrupt, where its rate is limited [-].
-
-    Parameters
-    ----------
-    path : CapturePath
-        One placement.
-
-    Returns
-    -------
-    ndarray
-        Below 1 where packets come more rarely than interrupts may.
-    """
-    looks = driver_load(path.kernel, path.arrivals).looks
-    return np.asarray(minimum(path.arrivals.peak_rate, path.kernel.driver.bus_rate) / looks)
+    return replace(load, cap=minimum(load.cap, kernel.driver.bus_rate))

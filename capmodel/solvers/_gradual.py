@@ -95,7 +95,7 @@ def _interrupts(interval: Array, work: Array, scv: object, wakeup: Wakeup) -> Ar
     asleep = np.asarray(work + wakeup.poll_cost)[..., None]
     gap = np.maximum(intervals - asleep, 0.0)
     leave, settle = (np.asarray(x)[..., None] for x in (wakeup.leave, wakeup.settle))
-    # a uniform moment falls into a gap as often as it is long
+    # a uniform moment falls into a gap as often as it is long; where none has a length, all count
     found = weights * (gap + 1e-12 * intervals)
     share = (found * wake_interrupt_probability(gap, leave, settle)).sum(-1) / found.sum(-1)
     return np.asarray(share)

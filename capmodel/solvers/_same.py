@@ -13,12 +13,12 @@ from capmodel.formulary.same_core import same_core_carried_rate
 from capmodel.path import CapturePath
 from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
 from capmodel.solvers._drivers import driver_load
+from capmodel.solvers._gathering import gathering
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._split import (
     _affordable,
     _consumer_loss,
     _duty,
-    _gathering,
     _inverse,
     departure_scv,
 )
@@ -132,7 +132,7 @@ def _outcome(
     )
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops
-    in_ring = kernel_load + _gathering(taken, load, maximum(1.0 - kernel_load, 0.0))
+    in_ring = kernel_load + gathering(taken, load.looks, maximum(1.0 - kernel_load, 0.0))
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,

@@ -23,6 +23,7 @@ from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.path import CapturePath, Number, Wakeup
 from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
 from capmodel.solvers._drivers import DriverLoad, driver_load
+from capmodel.solvers._gathering import batched_cycles, gathering
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._vacations import Vacation, cycle, vacation
 
@@ -83,7 +84,7 @@ def solve_split(path: CapturePath) -> Outcome:
     duty = _duty(path)
     room = 1.0 / duty  # core time per second of bursts: both sides work on between them
     cycles = where(overload, _bursts_per_second(path), stage.cycles * (1.0 - consumer_loss))
-    cycles = _gathered_cycles(cycles, at_card, load, stage, ring_load)
+    cycles = batched_cycles(cycles, at_card, load.looks, stage.burst, ring_load)
     if arrivals.process == "on_off" and stage.burst is not None:
         # what the ring holds after a burst is delivered at the kernel's pace, as in the burst
         cycles = where(overload, cycles, maximum(cycles, taken * _inverse(stage.burst)))
@@ -104,8 +105,8 @@ def solve_split(path: CapturePath) -> Outcome:
     zero = 0.0 * buffer_drops
     flow = minimum(carried, stage.kernel_rate)
     ring_occupancy, buffer_occupancy = _occupancies(path, ring_load, scv, stage, flow, work)
-    gathering = _gathering(at_card, load, minimum(spare, 1.0))
-    ring_occupancy = minimum(ring_occupancy + gathering, kernel.ring)
+    waiting = gathering(at_card, load.looks, minimum(spare, 1.0))
+    ring_occupancy = minimum(ring_occupancy + waiting, kernel.ring)
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
@@ -137,37 +138,6 @@ def solve_split(path: CapturePath) -> Outcome:
         delay=load.delay + 0.0 * carried,
         regime=_regime(stage, ring_loss, consumer_loss, overload, offered, load),
     )
-
-
-def _gathered_cycles(
-    cycles: Array, rate: Array, load: DriverLoad, stage: _Stage, ring_load: Array
-) -> Array:
-    """Sleeps per second where packets wait in the ring for an interrupt and are taken as a batch.
-
-    One sleep ends with every batch; the kernel delivers it at its own pace, at which there is one
-    more sleep in every `burst` packets, half of one counted for the last that is not whole.
-    """
-    if stage.burst is None or not some(rate > load.looks):
-        return cycles
-    batch = rate / load.looks
-    grouped = load.looks * maximum(1.0, batch * _inverse(stage.burst) + 0.5)
-    known = (batch > 1.0) & (ring_load < 1.0) & (stage.burst > 0.0)
-    return where(known, minimum(grouped, cycles), cycles)
-
-
-def _gathering(rate: Array, load: DriverLoad, idle: Array) -> Array:
-    r"""Packets that wait in the ring for the next interrupt, on average [-].
-
-    They gather while the kernel is idle and leave while it is not: a triangle over the interval T
-    of interrupts, as high as what comes in its idle part I. A batch gathered for I keeps the kernel
-    for :math:`B = I \rho/(1 - \rho)`, and the next gathers for T - B if that is positive. Below
-    half of the load this settles at :math:`I = (1 - \rho) T`; beyond it does not: batches of a
-    whole T alternate with single packets, and the triangle is as high as T.
-    """
-    if not some(rate > load.looks):
-        return 0.0 * rate
-    gathers_for = where(idle >= 0.5, idle, 1.0)
-    return where(rate > load.looks, 0.5 * rate / load.looks * gathers_for, 0.0)
 
 
 def departure_scv(load: Array, arrival_scv: Array, service_scv: Array) -> Array:

@@ -16,9 +16,9 @@ from capmodel.path import CapturePath
 from capmodel.results import Solution
 from capmodel.solvers import exact
 from capmodel.solvers._chains import kernel_of, sleeper
-from capmodel.solvers._drivers import gathered
 from capmodel.solvers._feeds import kron, source, states
 from capmodel.solvers._fixed_points import fixed_points
+from capmodel.solvers._gathering import gathered
 from capmodel.solvers._modulated_ring import ModulatedRing
 from capmodel.solvers._ring_stage import RingStage, erlang_arrivals
 from capmodel.solvers._sleeping import Feed, Flows, SleeperChain

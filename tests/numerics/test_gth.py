@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capmodel.numerics.few_states import acyclic_ginverse, few_ginverse, few_stationary
 from capmodel.numerics.gth import (
-    _by_states,
-    acyclic_ginverse,
-    few_ginverse,
-    few_stationary,
     ginverse,
     gsolve,
     stationary,
+    weights_by_states,
 )
 
 TIGHT = 1e-12
@@ -124,7 +122,9 @@ def test_blocks_agree_with_fractions():
 def test_blocks_agree_with_states(m):
     rng = np.random.default_rng(m)
     rates = spread(rng, (m, m), -14.0)
-    np.testing.assert_allclose(stationary(rates), (w := _by_states(rates)) / w.sum(), rtol=TIGHT)
+    np.testing.assert_allclose(
+        stationary(rates), (w := weights_by_states(rates)) / w.sum(), rtol=TIGHT
+    )
 
 
 @pytest.mark.parametrize("solve", [stationary, few_stationary])

@@ -323,4 +323,4 @@ def test_a_grid_is_its_points() -> None:
 
 def test_what_is_no_path_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match=r"^path must be a CapturePath, got 3$"):
-        capmodel.solve(3)  # type: ignore[arg-type]
+        capmodel.solve(3)  # type: ignore[arg-type]  # on purpose: an int is no path
