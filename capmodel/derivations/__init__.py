@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from capmodel.derivations import (
+    block_waits,
     blocks,
     bulk,
     channel,
@@ -38,9 +39,11 @@ from capmodel.derivations import (
 )
 
 DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
+    "block_backlog": block_waits.block_backlog,
     "block_rate": blocks.block_rate,
     "block_ring_carried_rate": blocks.block_ring_carried_rate,
     "block_ring_loss": blocks.block_ring_loss,
+    "block_sojourn_time": block_waits.block_sojourn_time,
     "buffer_for_loss_on_off": on_off.buffer_for_loss_on_off,
     "bulk_ring_carried_rate": bulk.bulk_ring_carried_rate,
     "bulk_ring_loss": bulk.bulk_ring_loss,

@@ -11,13 +11,14 @@ KERNEL = positive("kernel_cost")
 CONSUMER = nonnegative("consumer_cost")
 DROP = positive("drop_cost")
 SHARE = positive("kernel_share")
+INTERRUPTS = nonnegative("interrupt_share")
 
 _RATE = sp.Symbol("X", positive=True)
 
 
 def loss_free_rate() -> sp.Expr:
     """The most a core carries without loss: each packet costs it ``c_k + c_a``."""
-    (rate,) = sp.solve(sp.Eq(_RATE * (KERNEL + CONSUMER), 1), _RATE)
+    (rate,) = sp.solve(sp.Eq(_RATE * (KERNEL + CONSUMER) + INTERRUPTS, 1), _RATE)
     return rate
 
 
@@ -26,9 +27,9 @@ def priority_rate() -> sp.Expr:
 
     The kernel takes every packet offered: X of them it stores at c_k, the others it takes only to
     throw them away at the full buffer, at c_d. The consumer has the rest:
-    ``X c_k + (lambda - X) c_d + X c_a = 1``.
+    ``X c_k + (lambda - X) c_d + X c_a + omega = 1``.
     """
-    balance = sp.Eq(_RATE * (KERNEL + CONSUMER) + (OFFERED - _RATE) * DROP, 1)
+    balance = sp.Eq(_RATE * (KERNEL + CONSUMER) + (OFFERED - _RATE) * DROP + INTERRUPTS, 1)
     (rate,) = sp.solve(balance, _RATE)
     return sp.factor(rate)
 
@@ -53,4 +54,4 @@ def same_core_carried_rate() -> sp.Expr:
     both = KERNEL + CONSUMER
     priority = sp.Piecewise((sp.Max(priority_rate(), 0), both > DROP), (0, True))
     overload = sp.Min(OFFERED, sp.Max(priority, guaranteed_rate()))
-    return sp.Piecewise((OFFERED, OFFERED * both <= 1), (overload, True))
+    return sp.Piecewise((OFFERED, OFFERED * both <= 1 - INTERRUPTS), (overload, True))

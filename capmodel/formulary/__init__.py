@@ -1,5 +1,6 @@
 """Closed forms as plain broadcasting numpy functions; no objects, no units but SI."""
 
+from capmodel.formulary.block_waits import block_backlog, block_sojourn_time
 from capmodel.formulary.blocks import (
     block_rate,
     block_ring_carried_rate,
@@ -112,9 +113,11 @@ from capmodel.formulary.wake_interrupt import wake_interrupt_probability
 __all__ = [
     "HashSpread",
     "VacationResult",
+    "block_backlog",
     "block_rate",
     "block_ring_carried_rate",
     "block_ring_loss",
+    "block_sojourn_time",
     "buffer_for_loss_on_off",
     "bulk_ring_carried_rate",
     "bulk_ring_loss",

@@ -13,18 +13,20 @@ def same_core_carried_rate(
     consumer_cost: ArrayLike,
     drop_cost: ArrayLike,
     kernel_share: ArrayLike = 1.0,
+    interrupt_share: ArrayLike = 0.0,
 ) -> Array:
     r"""Carried rate of one core whose kernel work has preemptive priority.
 
     .. math::
-        X = \begin{cases} \lambda & \lambda (c_k + c_a) \le 1\\
-        \max\left(\frac{1 - \lambda c_d}{c_k + c_a - c_d},\;
-        \min\left(\frac{1 - \phi}{c_a}, \frac{1}{c_k + c_a}\right), 0\right) & \text{else}
-        \end{cases}
+        X = \begin{cases} \lambda & \lambda (c_k + c_a) \le 1 - \omega\\
+        \max\left(\frac{1 - \omega - \lambda c_d}{c_k + c_a - c_d},\;
+        \min\left(\frac{1 - \phi}{c_a}, \frac{1 - \omega}{c_k + c_a}\right), 0\right)
+        & \text{else} \end{cases}
 
-    Past :math:`1/(c_k + c_a)` (the most a core can carry without loss) the kernel takes packets
-    only to throw them away at the full buffer. A scheduler that holds a persistent softirq to the
-    share :math:`\phi` leaves the rest to the consumer.
+    Past :math:`(1 - \omega)/(c_k + c_a)` (the most a core can carry without loss) the kernel takes
+    packets only to throw them away at the full buffer. A scheduler that holds a persistent softirq
+    to the share :math:`\phi` leaves the rest to the consumer. Interrupts go on at the pace that
+    the kernel empties the ring, whatever the consumer has left to do.
 
     Parameters
     ----------
@@ -36,6 +38,8 @@ def same_core_carried_rate(
         Kernel time for a packet that finds the buffer full :math:`c_d` [s], at most `kernel_cost`.
     kernel_share : array_like
         Largest share of the core that persistent kernel work may take [-]; 1 is strict priority.
+    interrupt_share : array_like
+        Share of the core's time that interrupts take :math:`\omega` [-], from 0 to 1.
 
     Returns
     -------
@@ -55,18 +59,18 @@ def same_core_carried_rate(
     >>> [float(round(x, 4)) for x in same_core_carried_rate([0.5, 1.0, 1.5], 0.6, 0.8, 0.6)]
     [0.5, 0.5, 0.125]
     """
-    offered, kernel, consumer, drop, share = asarrays(
-        offered_rate, kernel_cost, consumer_cost, drop_cost, kernel_share
+    offered, kernel, consumer, drop, share, interrupts = asarrays(
+        offered_rate, kernel_cost, consumer_cost, drop_cost, kernel_share, interrupt_share
     )
-    both = kernel + consumer
+    both, room = kernel + consumer, 1.0 - interrupts
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.maximum(1.0 - offered * drop, 0.0)
+        left = np.maximum(room - offered * drop, 0.0)
         priority = np.where(both > drop, left / (both - drop), 0.0)
-        floor = np.minimum((1.0 - share) / consumer, 1.0 / both)
+        floor = np.minimum((1.0 - share) / consumer, room / both)
     # both costs zero or a free consumer leave nothing to share
-    floor = np.where(consumer > 0.0, floor, 1.0 / np.where(both > 0.0, both, 1.0))
+    floor = np.where(consumer > 0.0, floor, room / np.where(both > 0.0, both, 1.0))
     overload = np.minimum(np.maximum(priority, floor), offered)
-    return np.where(offered * both <= 1.0, offered, overload)
+    return np.where(offered * both <= room, offered, overload)
 
 
 def closed_loop_rate(

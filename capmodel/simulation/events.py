@@ -352,6 +352,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 phase[i], begins[i], fresh = PACKET, True, True
             elif c.kind == BLOCKS and closed[i] > 0:
                 phase[i], left[i] = READ, c.poll
+                if measuring:
+                    polls += 1
             elif c.kind == BLOCKS:
                 phase[i], fell_asleep[i] = ASLEEP, now
             elif was == CALL and c.sleep > 0.0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capmodel.formulary._elementwise import floats, maximum, minimum
+from capmodel.formulary._elementwise import floats, maximum, minimum, where
 from capmodel.formulary._typing import Array
 from capmodel.formulary.drivers import interrupts_per_packet_napi
 from capmodel.path import Arrivals, Driver, Kernel, Number
@@ -22,7 +22,8 @@ class DriverLoad:
 
     When saturated a packet costs ``(cost + extra) * stretch``; at most `cap` packets per second
     get past the card; a packet waits `delay` seconds on average before the kernel looks. At most
-    `looks` times a second the kernel turns to a ring that it had emptied.
+    `looks` times a second the kernel turns to a ring that it had emptied. An interrupt takes
+    `apart` seconds beside those of the packets; what `extra` and `stretch` count is not in it.
     """
 
     stretch: Number
@@ -31,6 +32,7 @@ class DriverLoad:
     delay: Number
     interrupts: Callable[[Array, Array, Array], Array]  # (offered, handled, cost) -> per second
     looks: Number = np.inf
+    apart: Number = 0.0
 
 
 def _napi(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
@@ -40,9 +42,14 @@ def _napi(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
         per_packet = interrupts_per_packet_napi(
             offered, cost, driver.interrupt_cost, 0.0, arrivals.scv
         )
-        return minimum(per_packet * handled, driver.throttle)
+        # beyond half of the load what gathered in one interval of interrupts keeps the kernel for
+        # longer than another, and single packets and such batches alternate (see `gathering`)
+        alternating = minimum(2.0 * maximum(1.0 - offered * cost, 0.0), 1.0)
+        most = driver.throttle * where(offered > driver.throttle, alternating, 1.0)
+        return minimum(per_packet * handled, most)
 
-    return DriverLoad(1.0, 0.0, np.inf, driver.interrupt_cost, interrupts, driver.throttle)
+    cost = driver.interrupt_cost
+    return DriverLoad(1.0, 0.0, np.inf, cost, interrupts, driver.throttle, cost)
 
 
 def _interrupt(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:

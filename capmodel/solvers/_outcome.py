@@ -18,6 +18,7 @@ ACCURACY = (
     "carried rate within 1 % for constant rates and for random arrivals away from the "
     "critical load, a few % within 3/ring of it; not for buffers as small as one wakeup's backlog"
 )
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ def finish(
     carried = maximum(offered - ring - buffer, 0.0)
     packets = outcome.ring_occupancy + outcome.buffer_occupancy
     with np.errstate(divide="ignore", invalid="ignore"):
-        sojourn = where(carried > 0.0, packets / carried, np.inf) + outcome.delay
+        # what a full buffer takes once is no flow, and below that share all is rounding
+        flow = offered - outcome.ring_drops - outcome.buffer_drops
+        flow = where(flow > _ROUNDING * offered, flow, carried)
+        sojourn = where(carried > 0.0, packets / flow, np.inf) + outcome.delay
     return Solution(
         path=path,
         solver=NAME,

@@ -6,12 +6,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capmodel.formulary._elementwise import clip, each_floats, floats, maximum, minimum, where
+from capmodel.formulary._elementwise import (
+    clip,
+    each_floats,
+    floats,
+    maximum,
+    minimum,
+    some,
+    where,
+)
 from capmodel.formulary._typing import Array
 from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.formulary.same_core import same_core_carried_rate
-from capmodel.path import CapturePath
-from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
+from capmodel.path import CapturePath, Number
+from capmodel.solvers._blocks import (
+    BLOCK_KINDS,
+    block_loss,
+    block_occupancy,
+    packets_per_block,
+    with_reads,
+)
 from capmodel.solvers._drivers import driver_load
 from capmodel.solvers._gathering import gathering
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
@@ -24,6 +38,8 @@ from capmodel.solvers._split import (
 )
 from capmodel.solvers._vacations import cycle, vacation
 
+_ROUNDS = 2  # the second changes the carried rate by less than 1 %
+
 
 @dataclass(frozen=True)
 class _Waits:
@@ -33,8 +49,10 @@ class _Waits:
     cycles: Array
     polls: Array
     waiting: Array
-    wakes: float
+    wakes: Number
     held: Array  # mean time a packet waits for others or for the reader [s]
+    switches: Number = 1.0  # context switches per cycle
+    kept: Array | None = None  # packets in a buffer of blocks, whose cycles go on in overload
 
 
 def solve_same(path: CapturePath) -> Outcome:
@@ -48,10 +66,19 @@ def solve_same(path: CapturePath) -> Outcome:
     work = floats(path.consumer.cost * path.consumer.processes)
     at_card = minimum(offered, load.cap)
 
-    carried = same_core_carried_rate(at_card, cost, work, drop_cost, share)
-    overload = at_card * (cost + work) > 1.0
+    reading = work + _read_cost(path, at_card)
+    interrupted = np.zeros_like(at_card)
+    carried = same_core_carried_rate(at_card, cost, reading, drop_cost, share)
+    # the kernel goes first: it empties the ring and is interrupted again, overload or not; how
+    # often hangs a little on how many packets it only throws away
+    for _ in range(_ROUNDS if some(floats(load.apart) > 0.0) else 0):
+        handling = (carried * cost + (at_card - carried) * drop_cost) / at_card
+        interrupted = minimum(load.apart * load.interrupts(at_card, at_card, handling), 1.0)
+        carried = same_core_carried_rate(at_card, cost, reading, drop_cost, share, interrupted)
+    needed = at_card * (cost + reading) + interrupted
+    overload = needed > 1.0
     # what the consumer leaves of the core goes to the kernel: packets taken only to be dropped
-    left = maximum(1.0 - carried * (work + cost), 0.0)
+    left = maximum(1.0 - interrupted - carried * (reading + cost), 0.0)
     flooded = minimum(at_card, carried + left * _inverse(drop_cost))
     ring_loss = where(
         overload,
@@ -61,9 +88,13 @@ def solve_same(path: CapturePath) -> Outcome:
     taken = at_card * (1.0 - ring_loss)
 
     # below overload the consumer works in what the kernel leaves: its packets take longer
-    slow_work = work * _inverse(maximum(1.0 - taken * cost, 1e-9))
+    stretch = _inverse(maximum(1.0 - taken * cost - interrupted, 1e-9))
+    slow_work = work * stretch
     departures = departure_scv(at_card * cost, scv, np.asarray(kernel.scv))
-    waits = _waits(path, taken, slow_work, departures)
+    if path.buffer.kind in BLOCK_KINDS:
+        waits = _block_waits(path, taken, carried, overload, stretch, departures)
+    else:
+        waits = _waits(path, taken, slow_work, departures)
     random_loss, _ = _consumer_loss(path, taken, slow_work, departures)
     if arrivals.process == "on_off":
         # a burst may overload the core for longer than the buffer lasts, or not
@@ -72,16 +103,21 @@ def solve_same(path: CapturePath) -> Outcome:
         flood_loss = maximum(taken - carried, 0.0) / maximum(taken, 1e-300)
     small_loss = waits.lost + (1.0 - waits.lost) * random_loss
     lost = where(overload, flood_loss, small_loss)
-    return _outcome(path, offered, at_card * ring_loss + (offered - at_card), taken, lost, waits)
+    drops = at_card * ring_loss + (offered - at_card)
+    return _outcome(path, offered, drops, taken, lost, needed, waits)
+
+
+def _read_cost(path: CapturePath, flow: Array) -> Array:
+    """Per packet what a reader pays per block [s]."""
+    buffer = path.buffer
+    if buffer.kind not in BLOCK_KINDS:
+        return floats(0.0)
+    each = floats(path.wakeup.poll_cost * path.consumer.processes)
+    return each / packets_per_block(buffer, flow)
 
 
 def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
     wakeup = path.wakeup
-    if path.buffer.kind in BLOCK_KINDS:
-        lost, closed, asleep = block_loss(path.buffer, wakeup, taken, work, scv)
-        poll = floats(wakeup.poll_cost)
-        held = 0.5 * _inverse(closed) + wakeup.latency
-        return _Waits(lost, closed * asleep, np.ones_like(lost), poll, 1.0, held)
     every = _inverse(taken)
     away = vacation(wakeup, every, minimum(work, every))
     behind = minimum(work, every * (1.0 - 1e-12))
@@ -99,25 +135,51 @@ def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
     return _Waits(lost, cycles, turn.polls, turn.busy, away.wakes, 0.5 * (away.burst + away.signal))
 
 
+def _block_waits(
+    path: CapturePath, taken: Array, carried: Array, overload: Array, stretch: Array, scv: Array
+) -> _Waits:
+    """One read call per block; on an overloaded core the reader never sleeps, and all are full."""
+    buffer, processes = path.buffer, floats(path.consumer.processes)
+    slow = with_reads(path.wakeup, processes * stretch)
+    work = path.consumer.cost * processes * stretch
+    lost, closed, asleep = block_loss(buffer, slow, taken, work, scv)
+    asleep = where(overload, 0.0, asleep)
+    lost = where(overload, maximum(taken - carried, 0.0) / maximum(taken, 1e-300), lost)
+    # what a packet has of the core, its read call included; nothing is carried in 1e9 s at most
+    each, filled = 1.0 / maximum(carried, 1e-9), packets_per_block(buffer, taken)
+    work = where(overload, maximum(each - slow.poll_cost / filled, 0.0), work)
+    closed = where(overload, carried / filled, closed)
+    delay = slow.cost + slow.latency + slow.switch_cost + slow.poll_cost
+    kept = block_occupancy(buffer, slow, taken, lost, asleep, work, delay)
+    return _Waits(
+        lost, closed * processes, np.ones_like(lost), floats(path.wakeup.poll_cost), asleep,
+        0.0 * lost, asleep, kept,
+    )  # fmt: skip
+
+
 def _outcome(
-    path: CapturePath, offered: Array, ring_drops: Array, taken: Array, lost: Array, waits: _Waits
-) -> Outcome:
+    path: CapturePath, offered: Array, ring_drops: Array, taken: Array, lost: Array,
+    needed: Array, waits: _Waits,
+) -> Outcome:  # fmt: skip
     kernel, wakeup, duty = path.kernel, path.wakeup, _duty(path)
     load = driver_load(kernel, path.arrivals)
     work = floats(path.consumer.cost * path.consumer.processes)
     ring, capacity = each_floats(kernel.ring, path.buffer.capacity)
     buffer_drops, carried = taken * lost, taken * (1.0 - lost)
-    used = carried * (kernel.cost + work) + buffer_drops * kernel.drop_cost
-    needed = minimum(offered, load.cap) * (kernel.cost + work)
+    by_kernel = carried * kernel.cost + buffer_drops * kernel.drop_cost
     overload = needed > 1.0
-    slack = maximum(1.0 - used, 0.0)
-    interrupts = load.interrupts(minimum(offered, load.cap), taken, used * _inverse(taken))
+    slack = maximum(1.0 - by_kernel - carried * work, 0.0)
+    cycles, paid = where(overload, 0.0, waits.cycles), waits.waiting
+    if waits.kept is not None:  # what is read has had its read call, whoever interrupts
+        cycles = minimum(waits.cycles, _affordable(slack, paid))
+        slack = maximum(slack - cycles * paid, 0.0)
+        paid = 0.0 * paid
+    interrupts = load.interrupts(minimum(offered, load.cap), taken, by_kernel * _inverse(taken))
     interrupts = minimum(interrupts, _affordable(slack, kernel.driver.interrupt_cost))
     slack = maximum(slack - interrupts * kernel.driver.interrupt_cost, 0.0)
     # no wakeup happens that the core has no time for: batches grow instead
-    signal = wakeup.cost * waits.wakes + wakeup.switch_cost
-    cycles = where(overload, 0.0, waits.cycles)
-    cycles = minimum(cycles, _affordable(slack, signal + waits.waiting))
+    signal = wakeup.cost * waits.wakes + wakeup.switch_cost * waits.switches
+    cycles = minimum(cycles, _affordable(slack, signal + paid))
     # the kernel goes first: what waited for one interrupt is one batch
     if path.wakeup.policy in ("poll", "read") and path.buffer.kind not in BLOCK_KINDS:
         cycles = where(taken > load.looks, minimum(cycles, load.looks), cycles)
@@ -132,6 +194,7 @@ def _outcome(
     )
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops
+    in_buffer = where(overload, capacity, carried * slow) if waits.kept is None else waits.kept
     in_ring = kernel_load + gathering(taken, load.looks, maximum(1.0 - kernel_load, 0.0))
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
@@ -153,7 +216,7 @@ def _outcome(
             )
         },
         ring_occupancy=duty * where(kernel_load >= 1.0, ring, minimum(in_ring, ring)),
-        buffer_occupancy=duty * where(overload, capacity, minimum(carried * slow, capacity)),
+        buffer_occupancy=duty * minimum(in_buffer, capacity),
         delay=load.delay + 0.0 * carried,
         regime=where(offered > load.cap, regime_index("card"), regime),
     )

@@ -21,7 +21,7 @@ from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_flu
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.path import CapturePath, Number, Wakeup
-from capmodel.solvers._blocks import BLOCK_KINDS, block_loss
+from capmodel.solvers._blocks import BLOCK_KINDS, block_loss, block_occupancy, with_reads
 from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._gathering import batched_cycles, gathering
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
@@ -29,6 +29,8 @@ from capmodel.solvers._vacations import Vacation, cycle, vacation
 
 # a time whose inverse is not a number counts as none
 _NOTHING = 1e-300
+# a reader that sleeps at so few of its blocks never does [-]
+_RARELY = 1e-6
 # packets that never come together
 _NEVER = 1e15
 
@@ -42,14 +44,14 @@ class _Stage:
     kernel_rate: Array  # most the kernel takes from the ring [1/s]
     share_lost: Array  # of what it takes, lost to a consumer that is away [-]
     cycles: Array  # sleep cycles per second, all processes
-    wakes: float  # kernel signals per cycle
+    wakes: Number  # kernel signals per cycle
     polls: Array  # wait calls per cycle
     overhead: Array  # kernel time per cycle [s]
     busy: Array  # consumer time per cycle while it waits [s]
     peak: Array  # packets found on return from a sleep [-]
     fill: Array  # time from the first of them until the consumer takes it [s]
-    away: Array  # time away per cycle [s]
     burst: Array | None = None  # packets per cycle of a kernel with more to take; 0: not known
+    held: Array | None = None  # packets in the buffer on average, where not by sleep cycles
 
 
 def solve_split(path: CapturePath) -> Outcome:
@@ -83,7 +85,9 @@ def solve_split(path: CapturePath) -> Outcome:
 
     duty = _duty(path)
     room = 1.0 / duty  # core time per second of bursts: both sides work on between them
-    cycles = where(overload, _bursts_per_second(path), stage.cycles * (1.0 - consumer_loss))
+    cycles = stage.cycles * (1.0 - consumer_loss)
+    if stage.held is None:
+        cycles = where(overload, _bursts_per_second(path), cycles)
     cycles = batched_cycles(cycles, at_card, load.looks, stage.burst, ring_load)
     if arrivals.process == "on_off" and stage.burst is not None:
         # what the ring holds after a burst is delivered at the kernel's pace, as in the burst
@@ -174,7 +178,7 @@ def _stage(
     path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
 ) -> _Stage:
     if path.buffer.kind in BLOCK_KINDS:
-        return _block_stage(path, offered, cost, work, scv)
+        return _block_stage(path, offered, cost, drop_cost, work, scv)
     if some(floats(path.consumer.processes) > 1.0) and path.wakeup.policy in ("poll", "read"):
         return _shared_stage(path, offered, cost, drop_cost, work, scv)
     return _cycle_stage(path, offered, cost, drop_cost, work, scv)
@@ -239,7 +243,6 @@ def _cycle_stage(
         busy=choose(fast.busy, slow.busy),
         peak=peak,
         fill=choose(tied.burst + tied.signal, free.burst + free.signal),
-        away=choose(tied.off, free.off),
         burst=_per_cycle(path.wakeup, fast.carried, fast.cycles),
     )
 
@@ -295,14 +298,15 @@ def _shared_stage(
         busy=minimum(away.busy, switch) + zero,
         peak=minimum(1.0 + away.burst * _inverse(cost), path.buffer.capacity),
         fill=away.burst + away.signal + zero,
-        away=away.off + zero,
     )
 
 
-def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, scv: Array) -> _Stage:
-    """Buffers that change hands as a whole: one signal per buffer and process at most."""
-    wakeup, processes = path.wakeup, floats(path.consumer.processes)
-    block = floats(path.buffer.block)
+def _block_stage(
+    path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array, scv: Array
+) -> _Stage:
+    """Buffers that change hands as a whole: a read call each, a signal where the reader sleeps."""
+    processes, block = floats(path.consumer.processes), floats(path.buffer.block)
+    wakeup = with_reads(path.wakeup, processes)
 
     def most(asleep: Array) -> Array:
         """Packets the kernel takes when that share of its buffers find the reader asleep."""
@@ -314,22 +318,26 @@ def _block_stage(path: CapturePath, offered: Array, cost: Array, work: Array, sc
 
     # a reader that keeps up with an untroubled kernel sleeps, one that does not is never signalled
     eager = minimum(offered, most(np.zeros_like(work)))
-    _, _, asleep = block_loss(path.buffer, wakeup, eager, work, scv)
-    kernel_rate = most(asleep)
+    lost, _, asleep = block_loss(path.buffer, wakeup, eager, work, scv)
+    # a reader that is behind leaves the kernel time to throw packets away
+    each = _inverse(eager * (1.0 - lost))
+    throws = where(cost > 0.0, _consumer_bound_rate(cost, drop_cost, each), np.inf)
+    kernel_rate = where(asleep > _RARELY, most(asleep), maximum(most(asleep), throws))
     flow = minimum(offered, kernel_rate)
     lost, closed, asleep = block_loss(path.buffer, wakeup, flow, work, scv)
     one = np.ones_like(lost)
+    delay = wakeup.cost + wakeup.latency + wakeup.poll_cost
     return _Stage(
         kernel_rate=kernel_rate,
         share_lost=lost,
-        cycles=closed * asleep * processes,
-        wakes=1.0,
+        cycles=closed * processes,
+        wakes=asleep,
         polls=one,
-        overhead=wakeup.cost * one,
-        busy=wakeup.poll_cost * one,
-        peak=minimum(block, path.buffer.capacity) * one,
-        fill=_inverse(closed) + wakeup.cost + wakeup.latency,
-        away=_inverse(closed),
+        overhead=wakeup.cost * asleep,
+        busy=path.wakeup.poll_cost * one,
+        peak=one,
+        fill=0.0 * one,
+        held=block_occupancy(path.buffer, wakeup, flow, lost, asleep, work, delay),
     )
 
 
@@ -381,6 +389,8 @@ def _occupancies(
     waiting = 0.5 * ((1.0 + stage.peak) * stage.fill + stage.peak * drain) * stage.cycles
     steady = minimum(load + minimum(waiting, stage.peak), capacity)
     in_buffer = where(load >= 1.0 - 1e-9, capacity, steady)
+    if stage.held is not None:
+        in_buffer = minimum(stage.held, capacity)
     if path.buffer.kind == "ring":
         return in_buffer, np.zeros_like(in_buffer)
     return in_ring, in_buffer

@@ -148,6 +148,24 @@ CASES: Mapping[str, Case] = {
     ),
     "block_ring_carried_rate": Case(BLOCKS),
     "block_ring_loss": Case(BLOCKS),
+    "block_backlog": Case(
+        {
+            "offered_rate": (0.5, 1.0, 1e6),
+            "block": (1.0, 16.0, 4096.0),
+            "blocks": (2.0, 3.0, 64.0),
+            "consumer_cost": (0.0, 1.0 - NEAR, 2.5),
+            "read_cost": (0.1, 7.0),
+        },
+    ),
+    "block_sojourn_time": Case(
+        {
+            "offered_rate": (0.01, 1.0 - NEAR, 1.0, 1e6),
+            "block": (1.0, 16.0, 4096.0),
+            "timeout": (1e-3, 16.0, 1e9),
+            "consumer_cost": (0.0, 0.7),
+            "delay": (0.0, 3.0),
+        }
+    ),
     "bulk_ring_carried_rate": Case(RING_OF_BLOCKS, floor=1e-12, why=SERIES),
     "bulk_ring_loss": Case(RING_OF_BLOCKS, floor=1e-11, why="stated in its notes"),
     "buffer_for_loss_on_off": Case(
@@ -342,6 +360,7 @@ CASES: Mapping[str, Case] = {
             "consumer_cost": (0.0, 1e-9, 0.8),
             "drop_cost": (0.0, 0.2, 0.6, 1.0),
             "kernel_share": (0.0, 0.5, 1.0),
+            "interrupt_share": (0.0, 0.02, 0.3),
         },
         where=lambda kernel_cost, drop_cost, **_: drop_cost <= kernel_cost,
     ),

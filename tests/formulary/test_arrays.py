@@ -45,7 +45,7 @@ RANGES: dict[str, tuple[tuple[tuple[float, float], ...], bool]] = {
     "optimal_consumer_cost": ((RATE, COST, COST, COST), False),
     "packets_per_wakeup": ((COST, FREE, FREE, COST), True),
     "poll_miss_probability": ((COST, FREE, FREE, (0.0, 2.0)), False),
-    "same_core_carried_rate": ((RATE, COST, COST, COST, SHARE), False),
+    "same_core_carried_rate": ((RATE, COST, COST, COST, SHARE, SHARE), False),
     "shared_core_carried_rate": ((RATE, (1.0, 6.0), COST, COST, FREE, FREE, COST, COST), False),
     "wakeup_rate_saturated": ((COST, FREE, FREE, COST), False),
 }
