@@ -27,7 +27,7 @@ from capmodel.solvers._blocks import (
     with_reads,
 )
 from capmodel.solvers._drivers import driver_load
-from capmodel.solvers._gathering import gathering
+from capmodel.solvers._gathering import Batches
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._split import (
     _affordable,
@@ -169,7 +169,12 @@ def _outcome(
     by_kernel = carried * kernel.cost + buffer_drops * kernel.drop_cost
     overload = needed > 1.0
     slack = maximum(1.0 - by_kernel - carried * work, 0.0)
+    kernel_load = taken * kernel.cost
+    batches = Batches.of(load, taken, floats(path.arrivals.scv), kernel_load)
     cycles, paid = where(overload, 0.0, waits.cycles), waits.waiting
+    if wakeup.policy in ("poll", "read") and waits.kept is None:
+        # the kernel goes first: what waited for one interrupt is one batch, to every process
+        cycles = minimum(cycles, batches.each_second) * path.consumer.processes
     if waits.kept is not None:  # what is read has had its read call, whoever interrupts
         cycles = minimum(waits.cycles, _affordable(slack, paid))
         slack = maximum(slack - cycles * paid, 0.0)
@@ -180,13 +185,11 @@ def _outcome(
     # no wakeup happens that the core has no time for: batches grow instead
     signal = wakeup.cost * waits.wakes + wakeup.switch_cost * waits.switches
     cycles = minimum(cycles, _affordable(slack, signal + paid))
-    # the kernel goes first: what waited for one interrupt is one batch
-    if path.wakeup.policy in ("poll", "read") and path.buffer.kind not in BLOCK_KINDS:
-        cycles = where(taken > load.looks, minimum(cycles, load.looks), cycles)
-    kernel_load = taken * kernel.cost
     slow = work * _inverse(maximum(1.0 - kernel_load, 1e-9)) + waits.held
-    # the consumer waits until the kernel has taken the whole batch
-    slow = slow + where(taken > load.looks, 0.5 * kernel_load / load.looks, 0.0)
+    # the kernel takes the whole batch, each c_k, then the consumer works on it, each c_a: a
+    # triangle of N over N (c_k + c_a)
+    in_batch = 0.5 * taken * (kernel.cost + work) / load.looks
+    slow = maximum(slow, where(taken > load.looks, in_batch, 0.0))
     regime = where(
         overload,
         regime_index("shared core"),
@@ -195,7 +198,7 @@ def _outcome(
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops
     in_buffer = where(overload, capacity, carried * slow) if waits.kept is None else waits.kept
-    in_ring = kernel_load + gathering(taken, load.looks, maximum(1.0 - kernel_load, 0.0))
+    in_ring = kernel_load + batches.gathering(maximum(1.0 - kernel_load, 0.0))
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,

@@ -23,7 +23,7 @@ from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.path import CapturePath, Number, Wakeup
 from capmodel.solvers._blocks import BLOCK_KINDS, block_loss, block_occupancy, with_reads
 from capmodel.solvers._drivers import DriverLoad, driver_load
-from capmodel.solvers._gathering import batched_cycles, gathering
+from capmodel.solvers._gathering import Batches
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._vacations import Vacation, cycle, vacation
 
@@ -85,13 +85,9 @@ def solve_split(path: CapturePath) -> Outcome:
 
     duty = _duty(path)
     room = 1.0 / duty  # core time per second of bursts: both sides work on between them
-    cycles = stage.cycles * (1.0 - consumer_loss)
-    if stage.held is None:
-        cycles = where(overload, _bursts_per_second(path), cycles)
-    cycles = batched_cycles(cycles, at_card, load.looks, stage.burst, ring_load)
-    if arrivals.process == "on_off" and stage.burst is not None:
-        # what the ring holds after a burst is delivered at the kernel's pace, as in the burst
-        cycles = where(overload, cycles, maximum(cycles, taken * _inverse(stage.burst)))
+    batches = Batches.of(load, at_card, scv, ring_load)
+    stage = _in_batches(path, stage, batches, accepted_cost, overload)
+    cycles = _sleeps(path, stage, taken, consumer_loss, overload)
     # nobody waits more often than the consumers' core has time to
     cycles = minimum(cycles, _affordable(maximum(room - carried * work, 0.0), stage.busy))
     accepted, dropped = carried, overflow + consumer_drops
@@ -109,8 +105,11 @@ def solve_split(path: CapturePath) -> Outcome:
     zero = 0.0 * buffer_drops
     flow = minimum(carried, stage.kernel_rate)
     ring_occupancy, buffer_occupancy = _occupancies(path, ring_load, scv, stage, flow, work)
-    waiting = gathering(at_card, load.looks, minimum(spare, 1.0))
-    ring_occupancy = minimum(ring_occupancy + waiting, kernel.ring)
+    ring_occupancy = ring_occupancy + batches.gathering(minimum(spare, 1.0))
+    ring_occupancy = minimum(ring_occupancy, kernel.ring)
+    if stage.held is None:
+        piled = batches.backlog(accepted_cost, work)
+        buffer_occupancy = minimum(maximum(buffer_occupancy, piled), path.buffer.capacity)
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
         buffer_drops=zero if direct else duty * buffer_drops,
@@ -142,6 +141,45 @@ def solve_split(path: CapturePath) -> Outcome:
         delay=load.delay + 0.0 * carried,
         regime=_regime(stage, ring_loss, consumer_loss, overload, offered, load),
     )
+
+
+def _sleeps(
+    path: CapturePath, stage: _Stage, taken: Array, consumer_loss: Array, overload: Flags
+) -> Array:
+    """Sleep cycles per second of bursts, of all processes together."""
+    cycles = stage.cycles * (1.0 - consumer_loss)
+    if stage.held is not None:  # read calls, which go on in overload
+        return cycles
+    bursts = path.arrivals.process == "on_off"
+    if bursts and stage.burst is not None:
+        # what the ring holds after a burst is delivered at the kernel's pace, as in the burst
+        cycles = maximum(cycles, taken * _inverse(stage.burst))
+    return where(overload, _bursts_per_second(path), cycles)
+
+
+def _in_batches(
+    path: CapturePath, stage: _Stage, batches: Batches, cost: Array, overload: Flags
+) -> _Stage:
+    """The same stage, its sleep cycles those of packets that come in batches."""
+    wakeup, consumer, burst = path.wakeup, path.consumer, stage.burst
+    if not some(batches.size > 0.0):
+        return stage
+    if wakeup.policy == "yield":
+        window = wakeup.spin + wakeup.poll_cost
+        work = floats(consumer.cost * consumer.processes)
+        known, within = batches.looking(window, cost, work)
+        known = known & ~overload
+        slowed = wakeup.contention / (1.0 + wakeup.contention) * within
+        return replace(
+            stage,
+            cycles=where(known, batches.each_second, stage.cycles),
+            busy=where(known, window + within, stage.busy),
+            overhead=where(known, wakeup.cost + slowed, stage.overhead),
+        )
+    if burst is None:
+        return stage
+    cycles = batches.cycles(stage.cycles, burst, consumer.processes)
+    return replace(stage, cycles=where(overload, stage.cycles, cycles))
 
 
 def departure_scv(load: Array, arrival_scv: Array, service_scv: Array) -> Array:
@@ -279,14 +317,14 @@ def _shared_stage(
             rate, processes, cost, each, wakeup.cost, wakeup.latency, idle, switch
         )
 
-    most, _ = at(where(cost > 0.0, _inverse(cost), offered))
+    most, most_cycles = at(where(cost > 0.0, _inverse(cost), offered))
     limited = most < _inverse(work) * (1.0 - 1e-9)
     kernel_rate = where(limited | (work <= 0.0), most, _consumer_bound_rate(cost, drop_cost, work))
     most_read = where(work > 0.0, _inverse(work), np.inf)
     wanted = minimum(minimum(offered, kernel_rate), most_read)
-    reached, cycles = at(wanted)
-    # a rate below that of a saturated consumer core may still be out of the kernel's reach
-    kernel_rate = where(reached < wanted * (1.0 - 1e-9), reached, kernel_rate)
+    # where the mean field has no time for that many signals, a backlog in the ring brings packets
+    # as fast as the kernel takes them, and the processes sleep less: what it can pay for is carried
+    _, cycles = at(wanted)
     zero = np.zeros_like(kernel_rate)
     return _Stage(
         kernel_rate=kernel_rate,
@@ -298,6 +336,7 @@ def _shared_stage(
         busy=minimum(away.busy, switch) + zero,
         peak=minimum(1.0 + away.burst * _inverse(cost), path.buffer.capacity),
         fill=away.burst + away.signal + zero,
+        burst=_per_cycle(wakeup, most * processes, most_cycles),
     )
 
 
@@ -325,6 +364,10 @@ def _block_stage(
     kernel_rate = where(asleep > _RARELY, most(asleep), maximum(most(asleep), throws))
     flow = minimum(offered, kernel_rate)
     lost, closed, asleep = block_loss(path.buffer, wakeup, flow, work, scv)
+    # what a timer leaves in a block hangs on the flow: the kernel has time for this many of both
+    both = (1.0 - lost) * cost + lost * drop_cost
+    behind = (asleep <= _RARELY) & (cost > 0.0)
+    kernel_rate = where(behind, minimum(kernel_rate, _inverse(both)), kernel_rate)
     one = np.ones_like(lost)
     delay = wakeup.cost + wakeup.latency + wakeup.poll_cost
     return _Stage(
@@ -333,7 +376,7 @@ def _block_stage(
         cycles=closed * processes,
         wakes=asleep,
         polls=one,
-        overhead=wakeup.cost * asleep,
+        overhead=wakeup.cost * where(behind, 0.0, asleep),
         busy=path.wakeup.poll_cost * one,
         peak=one,
         fill=0.0 * one,
