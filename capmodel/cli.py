@@ -19,7 +19,13 @@ from capmodel import cli_output as out
 from capmodel.api import DEFAULT_MACHINE, predict
 from capmodel.backend import load_backend
 from capmodel.claims import evaluate_claims
-from capmodel.cli_options import add_path_options, arguments, burst_of, series_arguments
+from capmodel.cli_options import (
+    add_path_options,
+    arguments,
+    burst_of,
+    series_arguments,
+    with_negative_values,
+)
 from capmodel.data_files import data_folder
 from capmodel.errors import damaged_file, unknown_choice
 from capmodel.machine import load_machine
@@ -32,6 +38,11 @@ _WRONG_USE, _INTERRUPTED = 2, 130
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are those of the library: one sentence, no usage text."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with negative values told from options."""
+        given = sys.argv[1:] if args is None else list(args)
+        return super().parse_args(with_negative_values(given), namespace)
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} (see '{self.prog} --help')")

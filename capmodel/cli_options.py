@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -312,3 +312,36 @@ def burst_of(text: str) -> tuple[str, str]:
     if not (rate.strip() and colon and length.strip()):
         raise ValueError(f"burst must be a rate and a length such as 2Mpps:10ms, not {text!r}")
     return rate.strip(), length.strip()
+
+
+_NEGATIVE = re.compile(r"-(?:[0-9.]|inf|nan)", re.IGNORECASE)
+
+
+def with_negative_values(argv: Sequence[str]) -> list[str]:
+    """The same arguments, with ``--rate -5kpps`` as ``--rate=-5kpps``.
+
+    As a word of its own such a value is taken for an option, and the error says nothing of the
+    value. No option begins with a digit.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        As given.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> with_negative_values(["predict", "--rate", "-5kpps", "--json"])
+    ['predict', '--rate=-5kpps', '--json']
+    """
+    joined: list[str] = []
+    for text in argv:
+        before = joined[-1] if joined else ""
+        if re.fullmatch(r"--[^=]+", before) and _NEGATIVE.match(text):
+            joined[-1] = f"{before}={text}"
+        else:
+            joined.append(text)
+    return joined

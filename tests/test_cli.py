@@ -169,6 +169,8 @@ def test_series(name, text, expected):
         ("work", "log:0ns:1us:3", "must not begin or end at 0"),
         ("buffer", "64KiB:64 slots:3", "bytes or slots at both ends"),
         ("size", "64=2", "share of a size"),
+        ("work", "0:400:3", "work must have a unit"),
+        ("duration", "10s:20:2", "duration must have a unit"),
     ],
 )
 def test_damaged_series(name, text, message):
@@ -190,6 +192,13 @@ def test_damaged_series(name, text, message):
         (["--nic", "82576x"], "did you mean '82576'?"),
         (["--rate", "0"], "rate must be a finite number of packets per second greater than 0"),
         (["--rate", "-1"], "rate must be"),
+        (["--rate", "-5kpps"], "rate must be a finite number of packets per second greater than 0"),
+        (["--rate", "-.5Mpps"], "rate must be"),
+        (["--rate", "-inf"], "rate must be"),
+        (["--size", "-64B"], "size must be a whole number"),
+        (["--work", "-5ns"], "work must be a finite number of seconds of at least 0"),
+        (["--buffer", "-2MiB"], "buffer must be a size greater than 0"),
+        (["--consumers", "-1x"], "consumers has the unknown unit"),
         (["--rate", "nan"], "rate must be"),
         (["--rate", "inf"], "rate must be"),
         (["--rate", "1e999"], "rate must be"),
@@ -204,6 +213,12 @@ def test_damaged_series(name, text, message):
         (["--sleep", "1ms", "--backend", "pf_packet"], "sleep does not apply to backend"),
         (["--work", "1us", "--application", "tcpdump"], "application and work exclude each other"),
         (["--work", "1us+2ns+3ns"], "work must be"),
+        (["--work", "400"], "work must have a unit, got '400'; write 400ns, 400us, 400ms or 400s"),
+        (["--work", "200ns+5"], "work per byte must have a unit"),
+        (["--duration", "100"], "duration must have a unit"),
+        (["--backend", "tpacket_v3", "--timeout", "10"], "timeout must have a unit"),
+        (["--backend", "pf_packet_sleep", "--sleep", "1"], "sleep must have a unit"),
+        (["--arrivals", "bursts(on=10,off=90ms)"], "burst length) must have a unit"),
         (["--pinning", "split", "--machine", "deri2004"], 'pinning must be "same"'),
         (["--machine", "missing.toml"], "missing.toml, file: it does not exist"),
     ],
@@ -212,6 +227,24 @@ def test_damaged_series(name, text, message):
 def test_bad_input_is_one_sentence(capsys, command, argv, message):
     rate = [] if "--rate" in argv else ["--rate", "1e5"]
     assert message in failure(capsys, command, *rate, *argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [*LIGHT, "--stall", "20"],
+        [*LIGHT, "--burst", "2Mpps:5"],
+        ["doctor", "--interval", "3"],
+        ["lab", "run", "--rate", "300kpps", "--work", "1"],
+        ["lab", "run", "--rate", "300kpps", "--duration", "1"],
+        ["lab", "run", "--rate", "300kpps", "--wait", "sleep", "--sleep", "1"],
+        ["lab", "run", "--rate", "300kpps", "--backend", "tpacket_v3", "--timeout", "1"],
+    ],
+)
+def test_every_other_time_needs_its_unit_too(capsys, argv):
+    message = failure(capsys, *argv)
+    assert "must have a unit, got" in message
+    assert "(units: ns, us, ms, s, min, h)" in message
 
 
 @pytest.mark.parametrize(
@@ -232,6 +265,17 @@ def test_damaged_machine_files_are_named_with_their_key(capsys, tmp_path, conten
         message = failure(capsys, *argv)
         assert "mine.toml" in message
         assert place in message
+
+
+def test_a_negative_value_is_not_taken_for_an_option(capsys):
+    assert "rate must be" in failure(capsys, "sweep", "--rate", "-5kpps,1Mpps")
+    assert "rate must be" in failure(capsys, "sweep", "--rate=-5kpps:1Mpps:3")
+    assert "rate must be" in failure(capsys, "lab", "run", "--rate", "-5kpps")
+    assert "interval must be" in failure(capsys, "doctor", "--interval", "-3s")
+    assert "expected one argument" in failure(capsys, "predict", "--rate", "--json")
+    assert "expected one argument" in failure(capsys, "predict", "--rate", "-h")
+    status, out, _ = run(capsys, "predict", "--rate", "-5kpps", "-h")
+    assert (status, out[:6]) == (0, "usage:")
 
 
 def test_wrong_use_of_the_command_line_itself(capsys):

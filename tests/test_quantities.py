@@ -159,11 +159,22 @@ def test_jumbo_sizes() -> None:
         ("1min", 60.0),
         ("0.5 h", 1800.0),
         (0.25, 0.25),
-        ("0.25", 0.25),
     ],
 )
 def test_durations(text: float | str, expected: float) -> None:
     assert parse_duration(text, name="timeout") == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize("text", ["400", " 0.25", "1e-6", "+5."])
+def test_a_time_in_text_needs_its_unit(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^timeout must have a unit, got .*units: ns, us, ms, s"):
+        parse_duration(text, name="timeout")
+    assert parse_duration(float(text), name="timeout") == float(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "-0"])
+def test_no_time_needs_no_unit(text: str) -> None:
+    assert parse_duration(text, name="work", positive=False) == 0.0
 
 
 def test_zero_duration_only_where_it_is_allowed() -> None:

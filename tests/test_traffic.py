@@ -211,7 +211,9 @@ def test_the_arrivals_can_be_written_down(bursty: TrafficSummary) -> None:
     ("text", "message"),
     [
         ("mmpp(high=1Mpps,low=0,on=3ms)", "arrivals must read mmpp"),
-        ("mmpp(high=1Mpps,low=0,on=3ms,off=2)", None),
+        ("mmpp(high=1Mpps,low=0,on=3ms,off=2s)", None),
+        ("mmpp(high=1Mpps,low=0,on=3ms,off=2)", "low rate. must have a unit"),
+        ("bursts(on=3,off=2ms)", "burst length. must have a unit"),
         ("mmpp(high=0,low=0,on=3ms,off=2ms)", "high rate"),
         ("mmpp(high=1Mpps,low=0,on=3ms,off=0)", "time at the low rate"),
         ("mmpp(high=fast,low=0,on=3ms,off=2ms)", "high rate"),
