@@ -94,7 +94,10 @@ def _explain(options: argparse.Namespace) -> int:
 def _sweep(options: argparse.Namespace) -> int:
     kind = "json" if options.json else options.format or _ending(options.out)
     result = sweep(
-        **series_arguments(options), intervals=options.intervals, progress=out.progress_bar()
+        **series_arguments(options),
+        intervals=options.intervals,
+        unsupported="skip" if options.skip_unsupported else "error",
+        progress=out.progress_bar(),
     )
     text = out.sweep_text(result, kind)
     if options.out is None:
@@ -235,6 +238,8 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="write FILE.csv or FILE.json, all or nothing")
     parser.add_argument("--format", choices=tuple(out.SWEEP_FORMATS), help="default: csv")
     parser.add_argument("--intervals", action="store_true", help="add captured_low, captured_high")
+    parser.add_argument("--skip-unsupported", action="store_true", help="leave out backends whose "
+                        "costs the machine lacks, with a warning; default: refuse")  # fmt: skip
 
 
 def _add_claims(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from capmodel.claims import ClaimResult
 from capmodel.machine import Machine, load_machine, machine_names
 from capmodel.prediction import Prediction
 from capmodel.references import reference
+from capmodel.support import supported_backends
 from capmodel.sweep_result import Sweep, label
 from capmodel.tables import WIDTH, text_table
 from capmodel.traffic import TrafficSummary
@@ -352,6 +353,7 @@ def machine_details(machine: Machine) -> dict[str, Any]:
         "title": machine.title,
         "cores": machine.cores,
         "cards": list(machine.cards),
+        "backends": list(supported_backends(machine)),
         "samples": _samples(machine),
         "notes": machine.notes,
         "constants": [

@@ -116,6 +116,19 @@ def test_sweep_prints_csv(capsys):
     assert [row["backend"] for row in rows[:2]] == ["pf_packet", "bpf"]
 
 
+def test_sweep_leaves_out_what_the_machine_lacks_if_told_to(capsys):
+    argv = ["sweep", "--rate", "1e5", "--backend", "dpdk,pf_packet,netmap"]
+    message = failure(capsys, *argv)
+    assert "'dpdk' (no cost" in message
+    assert "'netmap' (no cost" in message
+    assert "supported: 'pf_packet'; " in message
+    status, out, err = run(capsys, *argv, "--skip-unsupported")
+    assert status == 0
+    assert [row["backend"] for row in csv.DictReader(io.StringIO(out))] == ["pf_packet"]
+    assert err.startswith("capmodel: warning: left out of the grid: backend 'dpdk' (no cost")
+    assert err.count("capmodel: warning: ") == 1
+
+
 def test_sweep_writes_files_whole(capsys, tmp_path):
     target = tmp_path / "grid.json"
     status, out, err = run(
