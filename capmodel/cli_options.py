@@ -231,7 +231,8 @@ _SINGLE: dict[str, Callable[[str], Any]] = {"size": _size, "work": _work}
 
 
 def _plain(value: float) -> float:
-    return float(value)
+    """A step of a range without its last digits, which are those of the arithmetic."""
+    return float(f"{value:.12g}")
 
 
 def _in_bits(text: str, bit: float) -> float:

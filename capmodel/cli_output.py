@@ -168,6 +168,8 @@ def claims_rows(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
 
 def comparison_text(rows: Sequence[Any]) -> str:
     """Predicted beside measured, a table for every set of measurements."""
+    if not rows:
+        return "no row of these measurements is compared with a prediction"
     parts = [
         f"{name}\n{_comparison_table(list(group))}\n"
         for name, group in itertools.groupby(rows, key=lambda row: row.data_set)

@@ -64,6 +64,7 @@ _SECONDS = {
     "h": 3600.0,
 }
 _SHARES = {"%": 0.01}
+_MOST_NINES = 7
 _BUFFER_UNITS: dict[str, BufferUnit] = {
     **dict.fromkeys(_BYTES, "bytes"),
     **dict.fromkeys(_SLOTS, "slots"),
@@ -446,7 +447,8 @@ def format_share(share: float, digits: int = 3) -> str:
     share : float
         Share [-].
     digits : int
-        Significant digits; more are shown where a share below one would read as 100 %.
+        Significant digits; more are shown, up to seven, where a share below one would read as
+        100 %. What is nearer to one than that does read so.
 
     Returns
     -------
@@ -459,8 +461,10 @@ def format_share(share: float, digits: int = 3) -> str:
     '5 %'
     >>> format_share(0.99997)
     '99.997 %'
+    >>> format_share(1.0 - 1e-12)
+    '100 %'
     """
-    while share < 1.0 and digits < 17 and float(_number(100.0 * share, digits)) >= 100.0:
+    while share < 1.0 and digits < _MOST_NINES and float(_number(100.0 * share, digits)) >= 100.0:
         digits += 1
     return f"{_number(100.0 * share, digits)} %"
 

@@ -29,9 +29,9 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, width: 
 
     Examples
     --------
-    >>> print(text_table(["rate", "limited by"], [[1e5, "unsaturated"], [1.27e6, "kernel"]]))
+    >>> print(text_table(["rate", "limited by"], [[1e5, "nothing"], [1.27e6, "kernel"]]))
        rate  limited by
-     100000  unsaturated
+     100000  nothing
     1270000  kernel
     """
     cells = [[_text(cell) for cell in row] for row in rows]
