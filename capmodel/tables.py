@@ -56,6 +56,41 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, width: 
     return "\n".join(lines)
 
 
+def labelled(heading: str, rows: Sequence[tuple[str, str]], *, width: int = WIDTH) -> str:
+    """Labels and texts under a heading.
+
+    Parameters
+    ----------
+    heading : str
+        The first line, wrapped.
+    rows : sequence of tuple
+        Label and text of each line; a long text is wrapped.
+    width : int
+        Most characters in a line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(labelled("a run", [("offered", "1 Mpps"), ("lost", "none")]))
+    a run
+      offered  1 Mpps
+      lost     none
+    """
+    room = max((len(label) for label, _ in rows), default=0)
+    lines = textwrap.wrap(heading, width)
+    for label, text in rows:
+        start = f"  {label:<{room}}  "
+        lines.append(
+            textwrap.fill(
+                text, width, initial_indent=start, subsequent_indent=" " * len(start),
+            )
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
 def _is_number(cell: Any) -> bool:
     return isinstance(cell, (int, float)) and not isinstance(cell, bool)
 
