@@ -20,6 +20,7 @@ from capmodel.claims import ClaimResult
 from capmodel.machine import Machine, load_machine, machine_names
 from capmodel.prediction import Prediction
 from capmodel.references import reference
+from capmodel.size_classes import sizes_text
 from capmodel.support import supported_backends
 from capmodel.sweep_result import Sweep, label
 from capmodel.tables import WIDTH, text_table
@@ -61,8 +62,9 @@ def prediction_text(prediction: Prediction) -> str:
 def traffic_text(summary: TrafficSummary) -> str:
     """The summary, and how to predict for it."""
     arguments = f'--rate {summary.rate:.6g} --arrivals "{summary.arrivals_text()}"'
-    size = f"--size {max(round(summary.mean_size), 64)} --duration {summary.duration:.6g}s"
-    return f"{summary}\n\nto predict: capmodel predict {arguments} {size}"
+    size = f"--size {sizes_text(summary.sizes)} --duration {summary.duration:.6g}s"
+    jumbo = " --jumbo" if summary.as_arguments().get("jumbo") else ""
+    return f"{summary}\n\nto predict: capmodel predict {arguments} {size}{jumbo}"
 
 
 def paragraphs(text: str) -> str:
