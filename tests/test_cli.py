@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import gzip
 import io
@@ -11,9 +12,12 @@ import sys
 import pytest
 
 from capmodel import backend_names, machine_names, predict, sweep
-from capmodel.cli import COMMANDS, main
+from capmodel.cli import COMMANDS, build_parser, main
 from capmodel.cli_options import GROUPS, series
 from capmodel.cli_output import as_json, progress_bar
+from capmodel.lab.cli import ACTIONS
+from capmodel.path import DRIVER_MODES
+from capmodel.solvers import SOLVERS
 from capmodel.sweeping import ARGUMENTS
 from capmodel.tables import text_table
 from tests.pcap_files import pcap, pcapng, write
@@ -358,6 +362,43 @@ def test_version_and_help(capsys):
         assert "examples:\n  capmodel " in out
         assert "--json" in out
         assert narrow(out)
+
+
+def parsers(parser):
+    """A parser and those of its commands, with their names."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for own in action.choices.values():
+                yield from parsers(own)
+
+
+def test_help_fits_a_terminal_and_says_what_every_option_is():
+    found = list(parsers(build_parser()))
+    assert len(found) == 1 + len(COMMANDS) + len(ACTIONS)
+    for parser in found:
+        text = parser.format_help()
+        assert narrow(text), parser.prog
+        silent = [action.dest for action in parser._actions if not action.help]
+        assert set(silent) <= {"command", "action"}, parser.prog
+
+
+def test_help_says_every_default_and_names_what_exists(capsys):
+    _, out, _ = run(capsys, "predict", "--help")
+    options = " ".join(out.partition("\ntraffic:")[2].partition("\nexamples:")[0].split()).split(
+        " --"
+    )
+    told = {text.partition(" ")[0]: text for text in options}
+    # no default: the rate is needed, work replaces an application, three are for some backends
+    without = {"rate", "work", "threshold", "timeout", "sleep"}
+    for name in {option.name for group in GROUPS.values() for option in group} - without:
+        assert "(default: " in told[name], name
+    for name in ("threshold", "timeout", "sleep"):
+        assert "capmodel backends NAME" in told[name]
+    assert all(name in told["solver"] for name in SOLVERS)
+    assert "its unit" in told["duration"]
+    for name in DRIVER_MODES:
+        assert name in told["driver"]
 
 
 @pytest.mark.parametrize(
