@@ -65,8 +65,8 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
         Option("threshold", "PACKETS", f"signal the consumer after so many packets {_KNOB}"),
         Option("timeout", "TIME", f"signal it after so long at the latest: 10ms {_KNOB}"),
         Option("sleep", "TIME", f"sleep so long between looks at the buffer: 1ms {_KNOB}"),
-        Option("nic", "NAME", "one of the machine's cards, see 'capmodel machines NAME' (default: the "
-               "machine's own)"),
+        Option("nic", "NAME", "one of the machine's cards, see 'capmodel machines NAME' "
+               "(default: the machine's own)"),
         Option("driver", "MODE", "how the card is served: napi, interrupt, moderated, polling or "
                "thread (default: the backend's)"),
     ),
