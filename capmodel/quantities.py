@@ -525,9 +525,9 @@ def _scaled(value: object, name: str, units: Mapping[str, float], allowed: str) 
 
 
 def _number(value: float, digits: int) -> str:
-    """Shortest text of a number at the given digits; no exponent below a thousand million."""
+    """Shortest text of a number at the given digits; no exponent below ten million."""
     text = f"{value:.{digits}g}"
-    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e9 else text
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e7 else text
 
 
 def _formatted(value: float, units: Mapping[str, float], digits: int) -> str:
