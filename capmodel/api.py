@@ -64,8 +64,8 @@ def predict(
     application : str or Application, optional
         ``"tcpdump"`` (the default), ``"packzip:0"`` to ``"packzip:9"``, ``"sink"``.
     work : float, str or pair, optional
-        The application's own time instead of a named one: seconds per packet, or a pair (per
-        packet, per byte).
+        The application's own time instead of a named one: seconds per packet, a text with its unit
+        such as ``"700ns"``, or a pair (per packet, per byte).
     pinning : {"split", "same", "auto"}, optional
         Kernel and consumer on different cores (the default where there are two), on one, or left
         to the scheduler.
@@ -83,7 +83,7 @@ def predict(
         ``"mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)"``: Poisson packets at two rates in turn, for
         exponential times of these means. Where its rate is not `rate`, its time is stretched.
     duration : float or str
-        Length of the run [s].
+        Length of the run [s], or a text with its unit, as every time.
     threshold, timeout, sleep : optional
         For backends that have them: signal after so many packets, or after so long [s]; sleep so
         long [s] instead of waiting.

@@ -26,6 +26,7 @@ from capmodel.path import (
     Wakeup,
 )
 from capmodel.quantities import BufferSize
+from capmodel.support import driver_rates, missing_costs, unsupported
 from capmodel.workload import Workload
 
 
@@ -84,67 +85,21 @@ def check_choices(backend: Backend, machine: Machine, choices: Choices) -> None:
         )
     if backend.on_full == "block" and pinning == "auto":
         raise ValueError(f'pinning must be "same" or "split" for the channel {backend.name!r}')
-    _check_driver(backend, machine, choices)
+    if choices.driver is not None:
+        _check_driver(choices.driver, machine, choices.nic)
     if choices.nic is not None and choices.nic not in machine.cards:
         raise unknown_choice(f"nic of machine {machine.name!r}", choices.nic, machine.cards)
     if choices.driver is not None and choices.driver not in DRIVER_MODES:
         raise unknown_choice("driver", choices.driver, DRIVER_MODES)
 
 
-def _check_driver(backend: Backend, machine: Machine, choices: Choices) -> None:
+def _check_driver(driver: str, machine: Machine, nic: str | None) -> None:
     """A driver mode that works by a rate needs that rate from the machine."""
-    mode = choices.driver or backend.driver
-    nic = choices.nic or machine.default_nic
-    needed = {"moderated": f"nic.{nic}.throttle", "polling": "poll_tick"}.get(mode)
-    if needed is not None and needed not in machine:
-        raise ValueError(f"driver {mode!r} needs {needed!r}, which machine {machine.name!r} lacks")
-
-
-def needed_primitives(
-    backend: Backend, application: Application, totals: frozenset[str] = frozenset()
-) -> tuple[str, ...]:
-    """Names of the machine costs that a backend and an application charge.
-
-    Parameters
-    ----------
-    backend, application : Backend, Application
-        Who charges.
-    totals : frozenset of str
-        Stages that are known as a whole and need no costs of their own.
-
-    Returns
-    -------
-    tuple of str
-    """
-    found: list[str] = []
-    for name, stage in (("kernel", backend.kernel), ("consumer", backend.consumer)):
-        if name not in totals:
-            found += [*stage.once, *stage.per_consumer, *([stage.copy] if stage.copy else [])]
-            found += stage.release.once if stage.release else ()
-    waiting = backend.waiting
-    optional = (waiting.poll, waiting.contention, waiting.spin_call, backend.consumer.stretch)
-    found += [name for name in optional if name]
-    if waiting.policy not in ("spin", "sleep") and waiting.signal:
-        found.append(waiting.signal)
-    return tuple(dict.fromkeys([*found, *application.primitives]))
-
-
-def known_totals(backend: Backend, machine: Machine) -> frozenset[str]:
-    """Stages of a backend whose cost the machine knows only as a whole.
-
-    Parameters
-    ----------
-    backend, machine : Backend, Machine
-        Mechanism and numbers.
-
-    Returns
-    -------
-    frozenset of str
-        None, one or both of ``kernel`` and ``consumer``.
-    """
-    return frozenset(
-        stage for stage in ("kernel", "consumer") if f"totals.{backend.name}.{stage}" in machine
-    )
+    for needed in driver_rates(driver, machine, nic):
+        if needed not in machine:
+            raise ValueError(
+                f"driver {driver!r} needs {needed!r}, which machine {machine.name!r} lacks"
+            )
 
 
 def _total(machine_values: Mapping[str, Any], backend: Backend, stage: str) -> Any | None:
@@ -335,12 +290,11 @@ def assemble(
     """
     check_choices(backend, machine, choices)
     costs = machine.values() if values is None else values
-    for name in needed_primitives(backend, application, known_totals(backend, machine)):
-        if name not in costs:
-            raise ValueError(
-                f"machine {machine.name!r} has no cost {name!r}, which backend "
-                f"{backend.name!r} with application {application.name!r} needs"
-            )
+    missing = missing_costs(
+        backend, application, machine, driver=choices.driver, nic=choices.nic, costs=costs
+    )
+    if missing:
+        raise unsupported(backend, application, machine, missing)
     pinning = choices.pinning or ("split" if machine.cores > 1 else "same")
     if pinning == "auto":
         alternatives = tuple(

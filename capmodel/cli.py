@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,13 @@ from capmodel import cli_output as out
 from capmodel.api import DEFAULT_MACHINE, predict
 from capmodel.backend import load_backend
 from capmodel.claims import evaluate_claims
-from capmodel.cli_options import add_path_options, arguments, burst_of, series_arguments
+from capmodel.cli_options import (
+    add_path_options,
+    arguments,
+    burst_of,
+    series_arguments,
+    with_negative_values,
+)
 from capmodel.data_files import data_folder
 from capmodel.errors import damaged_file, unknown_choice
 from capmodel.machine import load_machine
@@ -32,6 +39,11 @@ _WRONG_USE, _INTERRUPTED = 2, 130
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are those of the library: one sentence, no usage text."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with negative values told from options."""
+        given = sys.argv[1:] if args is None else list(args)
+        return super().parse_args(with_negative_values(given), namespace)
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} (see '{self.prog} --help')")
@@ -83,7 +95,10 @@ def _explain(options: argparse.Namespace) -> int:
 def _sweep(options: argparse.Namespace) -> int:
     kind = "json" if options.json else options.format or _ending(options.out)
     result = sweep(
-        **series_arguments(options), intervals=options.intervals, progress=out.progress_bar()
+        **series_arguments(options),
+        intervals=options.intervals,
+        unsupported="skip" if options.skip_unsupported else "error",
+        progress=out.progress_bar(),
     )
     text = out.sweep_text(result, kind)
     if options.out is None:
@@ -212,37 +227,55 @@ def _print_rows(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     add_path_options(parser)
-    parser.add_argument("--stall", metavar="TIME", help="would it survive a consumer that stands "
-                        "still for so long: 5ms")  # fmt: skip
-    parser.add_argument("--burst", metavar="RATE:TIME", help="would it survive a burst: 2Mpps:10ms")
-    parser.add_argument("--reasons", action="store_true", help="say why, and what would help")
+    parser.add_argument("--stall", metavar="TIME", help="say too whether it survives a consumer "
+                        "that stands still for so long: 5ms")  # fmt: skip
+    parser.add_argument("--burst", metavar="RATE:TIME", help="say too whether it survives a burst "
+                        "of that rate and length: 2Mpps:10ms")  # fmt: skip
+    parser.add_argument("--reasons", action="store_true", help="say why too, and what would help")
     parser.add_argument("--references", action="store_true", help="list the sources of the numbers")
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
     add_path_options(parser, several=True)
-    parser.add_argument("--out", metavar="FILE", help="write FILE.csv or FILE.json, all or nothing")
-    parser.add_argument("--format", choices=tuple(out.SWEEP_FORMATS), help="default: csv")
-    parser.add_argument("--intervals", action="store_true", help="add captured_low, captured_high")
+    parser.add_argument("--out", metavar="FILE", help="write FILE, which ends in .csv or .json, "
+                        "whole or not at all (default: print)")  # fmt: skip
+    parser.add_argument("--format", choices=tuple(out.SWEEP_FORMATS),
+                        help="default: as FILE ends, or csv")  # fmt: skip
+    parser.add_argument("--intervals", action="store_true", help="add captured_low and "
+                        "captured_high, between which 90 %% of the plausible machines "
+                        "are")  # fmt: skip
+    parser.add_argument("--skip-unsupported", action="store_true", help="leave out backends whose "
+                        "costs the machine lacks, with a warning (default: refuse)")  # fmt: skip
 
 
 def _add_claims(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--numbers", action="store_true", help="every scenario's captured share")
+    parser.add_argument(
+        "--numbers", action="store_true", help="add every scenario's predicted captured shares"
+    )
 
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--set", metavar="NAME", help="one set of measurements, published or lab; default: all"
+        "--set",
+        metavar="NAME",
+        help="one set of measurements by name, or all that are "
+        "'published', or all of the 'lab' (default: all)",
     )
-    parser.add_argument("--summary", action="store_true", help="one line per set, as Markdown")
+    parser.add_argument(
+        "--summary", action="store_true", help="one line per set, as a Markdown table"
+    )
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="a calibration that the data define")
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="a calibration that the data define, as braun2010; a wrong name lists them all",
+    )
     for option, name, text in (
-        ("members", "members", "size of the sample"),
-        ("moves", "moves", "moves of every member per stage"),
-        ("final-moves", "final_moves", "moves after the last stage"),
+        ("members", "members", "size of the posterior sample"),
+        ("moves", "moves", "Markov chain moves of every member per stage"),
+        ("final-moves", "final_moves", "moves of every member after the last stage"),
         ("seed", "seed", "seed of the random numbers; default: that of the calibration's file"),
         ("folds", "fold_count", "leave the claims out of the fit in so many folds; default: none"),
     ):
@@ -255,9 +288,13 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "interface", metavar="INTERFACE", nargs="?", help="default: the one that is captured on"
+        "interface",
+        metavar="INTERFACE",
+        nargs="?",
+        help="network interface, as eth0 (default: the one that is captured on)",
     )
-    parser.add_argument("--interval", metavar="TIME", default="3s", help="how long to watch: 10s")
+    parser.add_argument("--interval", metavar="TIME", default="3s",
+                        help="how long to watch: 10s (default: 3s)")  # fmt: skip
     parser.add_argument(
         "--machine",
         metavar="NAME",
@@ -275,13 +312,24 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
 
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="pcap or pcapng, or either in gzip")
-    parser.add_argument("--partial", action="store_true", help="read a damaged file up to there")
-    parser.add_argument("--fcs", choices=("yes", "no"), help="whether its lengths include the "
-                        "frame checksum; default: as it says, else no")  # fmt: skip
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="of a damaged file, read what stands before the damage",
+    )
+    parser.add_argument("--fcs", choices=("yes", "no"), help="whether the lengths in it include "
+                        "the frame checksum (default: as the file says, else no)")  # fmt: skip
 
 
-def _add_name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="show this one in full")
+def _add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="show this one in full: costs "
+                        "charged, waiting, buffer, knobs, sources")  # fmt: skip
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="show this one, or a FILE.toml, in "
+                        "full: cards, backends it can predict, every cost with its "
+                        "source")  # fmt: skip
 
 
 def _add_lab(parser: argparse.ArgumentParser) -> None:
@@ -299,50 +347,60 @@ class _Command:
     add: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
     examples: tuple[str, ...]
+    about: str = ""  # what its own help says beyond the line in the list
 
 
-_RANGES = "Lists: a,b,c. Ranges: from:to:count, or log:from:to:count in equal ratios; with units."
+_RANGES = """\
+Options with [,...] take lists a,b,c, and those with numbers ranges from:to:count in equal steps or
+log:from:to:count in equal ratios; ends have units, as 200ns:1us:5. Every combination is predicted.
+
+"""
 COMMANDS: dict[str, _Command] = {
-    "predict": _Command("predict one set-up", _add_predict, _predict, (
+    "predict": _Command("predict what one set-up captures and loses", _add_predict, _predict, (
         "capmodel predict --rate 1.27Mpps --backend pf_packet --reasons",
         "capmodel predict --rate 1Gbit/s --size imix --machine my.toml --json",
         "capmodel predict --rate 8e5 --buffer 20MiB --work 600ns --pinning same",
         "capmodel predict --rate 500kpps --stall 20ms --burst 2Mpps:5ms",
-    )),
+    ), "Prints the captured share, drops by stage, wakeups, core time and what limits."),
     "explain": _Command("say why a set-up loses packets", add_path_options, _explain, (
         "capmodel explain --rate 1.27Mpps --application packzip:3",
-    )),
-    "sweep": _Command("predict a whole grid", _add_sweep, _sweep, (
+    ), "The same text as 'capmodel predict --reasons', without the table."),
+    "sweep": _Command("predict a whole grid of set-ups, as CSV or JSON", _add_sweep, _sweep, (
         "capmodel sweep --rate 0.2Mpps:1.4Mpps:25 --backend pf_packet,pf_ring --out rates.csv",
         "capmodel sweep --rate 1.27e6 --work log:50ns:20us:60 --intervals --format json",
     )),
     "traffic": _Command("say what recorded traffic is like", _add_traffic, _traffic, (
         "capmodel traffic edge.pcapng.gz", "capmodel traffic edge.pcap --partial --json",
-    )),
+    ), "Prints rate, sizes, bursts by time scale, and the 'capmodel predict' command for them."),
     "claims": _Command("check the findings of the literature", _add_claims, _claims, (
         "capmodel claims --numbers",
-    )),
-    "validate": _Command("compare with published measurements", _add_validate, _validate, (
+    ), "Ends with status 1 if one does not hold."),
+    "validate": _Command("compare predictions with measurements", _add_validate, _validate, (
         "capmodel validate --json", "capmodel validate --summary",
-    )),
-    "calibrate": _Command("fit a machine's costs to evidence", _add_calibrate, _calibrate, (
+        "capmodel validate --set deri2004",
+    ), "Published measurements, and sets that 'capmodel lab' took."),
+    "calibrate": _Command("fit a machine of the literature", _add_calibrate, _calibrate, (
         "capmodel calibrate braun2010 --seed 1 --out fitted",
         "capmodel calibrate braun2010 --recorded",
-    )),
+    ), "Takes minutes to hours. Your own machine: 'capmodel lab calibrate'."),
     "lab": _Command("measure captures on this machine's own kernel", _add_lab, _lab, (
         "capmodel lab paradox", "capmodel lab run --rate 300kpps --work 1us",
-    )),
+    ), "In a network namespace of its own; without root where user namespaces are allowed."),
     "doctor": _Command("say where a running capture loses packets", _add_doctor, _doctor, (
         "capmodel doctor eth0 --interval 10s --machine host.toml",
         "capmodel doctor --pid 1234 --json",
-    )),
-    "backends": _Command("list the mechanisms", _add_name, _backends, (
+    ), "Reads Linux's counters; changes nothing unless --take-statistics is given."),
+    "backends": _Command("list the capture mechanisms", _add_backend, _backends, (
         "capmodel backends", "capmodel backends pf_ring",
     )),
-    "machines": _Command("list the machines and their numbers", _add_name, _machines, (
-        "capmodel machines", "capmodel machines braun_amd",
+    "machines": _Command("list the machines and their costs", _add_machine, _machines, (
+        "capmodel machines", "capmodel machines braun_amd", "capmodel machines my.toml",
     )),
 }  # fmt: skip
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -367,9 +425,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"capmodel {capmodel.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        notes = f"{_RANGES}\n\n" if name == "sweep" else ""
+        notes = _RANGES if name == "sweep" else ""
         own = commands.add_parser(
-            name, help=command.help, description=command.help[0].upper() + command.help[1:] + ".",
+            name, help=command.help,
+            description=textwrap.fill(f"{_sentence(command.help)} {command.about}", WIDTH),
             epilog=f"{notes}examples:\n" + "\n".join(f"  {text}" for text in command.examples),
             formatter_class=plain, allow_abbrev=False,
         )  # fmt: skip

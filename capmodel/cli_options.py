@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from capmodel.quantities import (
     parse_size,
     parse_slots,
 )
+from capmodel.solvers import SOLVERS
 
 _MOST_VALUES = 1_000_000
 
@@ -34,36 +35,44 @@ class Option:
     default: str | None = None
 
 
+_KNOB = "(where 'capmodel backends NAME' has that knob)"
 GROUPS: Mapping[str, tuple[Option, ...]] = {
     "traffic": (
         Option("rate", "RATE", "packets per second: 1.27e6, 1.27Mpps; or a wire rate: 1Gbit/s"),
-        Option("size", "BYTES", "frame size, 64 to 9216; imix; or shares: 64=0.6+1518=0.4", "64"),
-        Option("arrivals", "PROCESS", "cbr, poisson, bursts(on=10ms,off=90ms) or "
-               "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)", "cbr"),
-        Option("duration", "TIME", "length of the run: 100s, 5min", "100s"),
+        Option("size", "BYTES", "frame size with its checksum, 64 to 9216; imix; or several with "
+               "their shares: 64=0.6+1518=0.4", "64"),
+        Option("arrivals", "PROCESS", "cbr (a constant rate), poisson (random), "
+               "bursts(on=10ms,off=90ms) or mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)", "cbr"),
+        Option("duration", "TIME", "length of the run, as every time with its unit: 100s, 5min",
+               "100s"),
     ),
     "what captures": (
         Option("backend", "NAME", "see 'capmodel backends'", "pf_packet"),
-        Option("machine", "NAME", "see 'capmodel machines', or a FILE.toml", DEFAULT_MACHINE),
-        Option(
-            "application", "NAME", f"{DEFAULT_APPLICATION} (default), packzip:0 to packzip:9, sink"
-        ),
-        Option("work", "TIME", "the application's own time instead: 700ns per packet, or with a "
-               "part per byte 200ns+5ns"),
+        Option("machine", "NAME", "whose costs: see 'capmodel machines', or a FILE.toml as "
+               "'capmodel lab calibrate' writes it", DEFAULT_MACHINE),
+        Option("application", "NAME", f"whose work per packet: {DEFAULT_APPLICATION}, packzip:0 to "
+               f"packzip:9 (zlib levels), sink (none) (default: {DEFAULT_APPLICATION})"),
+        Option("work", "TIME", "the time it works on a packet, instead of an application: 700ns, "
+               "or with a part per byte 200ns+5ns"),
     ),
     "set-up": (
-        Option("pinning", "PLACE", "kernel and consumer: same, split or auto"),
-        Option("ring", "SLOTS", "receive descriptors of the card"),
-        Option("buffer", "SIZE", "between kernel and consumer, with unit: 2MiB, '4096 slots'"),
+        Option("pinning", "PLACE", "kernel and consumer on the same core, split on two, or auto: "
+               "left to the scheduler (default: split where there are two cores)"),
+        Option("ring", "SLOTS", "receive descriptors of the card (default: the card's)"),
+        Option("buffer", "SIZE", "between kernel and consumer, with unit: 2MiB, '4096 slots' "
+               "(default: the backend's)"),
         Option("consumers", "N", "capture processes that each receive every packet", "1"),
-        Option("threshold", "PACKETS", "signal the consumer after so many packets"),
-        Option("timeout", "TIME", "signal it at the latest after: 10ms"),
-        Option("sleep", "TIME", "sleep so long instead of waiting: 1ms"),
-        Option("nic", "NAME", "one of the machine's cards, see 'capmodel machines NAME'"),
-        Option("driver", "MODE", "napi, interrupt, moderated, polling or thread"),
+        Option("threshold", "PACKETS", f"signal the consumer after so many packets {_KNOB}"),
+        Option("timeout", "TIME", f"signal it after so long at the latest: 10ms {_KNOB}"),
+        Option("sleep", "TIME", f"sleep so long between looks at the buffer: 1ms {_KNOB}"),
+        Option("nic", "NAME", "one of the machine's cards, see 'capmodel machines NAME' "
+               "(default: the machine's own)"),
+        Option("driver", "MODE", "how the card is served: napi, interrupt, moderated, polling or "
+               "thread (default: the backend's)"),
     ),
     "solution": (
-        Option("solver", "NAME", "a solver by name; default: the first that accepts the path"),
+        Option("solver", "NAME", f"{', '.join(SOLVERS)} (default: the first of them that accepts "
+               "the path without doubts)"),
     ),
 }  # fmt: skip
 
@@ -231,7 +240,8 @@ _SINGLE: dict[str, Callable[[str], Any]] = {"size": _size, "work": _work}
 
 
 def _plain(value: float) -> float:
-    return float(value)
+    """A step of a range without its last digits, which are those of the arithmetic."""
+    return float(f"{value:.12g}")
 
 
 def _in_bits(text: str, bit: float) -> float:
@@ -312,3 +322,36 @@ def burst_of(text: str) -> tuple[str, str]:
     if not (rate.strip() and colon and length.strip()):
         raise ValueError(f"burst must be a rate and a length such as 2Mpps:10ms, not {text!r}")
     return rate.strip(), length.strip()
+
+
+_NEGATIVE = re.compile(r"-(?:[0-9.]|inf|nan)", re.IGNORECASE)
+
+
+def with_negative_values(argv: Sequence[str]) -> list[str]:
+    """The same arguments, with ``--rate -5kpps`` as ``--rate=-5kpps``.
+
+    As a word of its own such a value is taken for an option, and the error says nothing of the
+    value. No option begins with a digit.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        As given.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> with_negative_values(["predict", "--rate", "-5kpps", "--json"])
+    ['predict', '--rate=-5kpps', '--json']
+    """
+    joined: list[str] = []
+    for text in argv:
+        before = joined[-1] if joined else ""
+        if re.fullmatch(r"--[^=]+", before) and _NEGATIVE.match(text):
+            joined[-1] = f"{before}={text}"
+        else:
+            joined.append(text)
+    return joined

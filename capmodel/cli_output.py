@@ -20,6 +20,8 @@ from capmodel.claims import ClaimResult
 from capmodel.machine import Machine, load_machine, machine_names
 from capmodel.prediction import Prediction
 from capmodel.references import reference
+from capmodel.size_classes import sizes_text
+from capmodel.support import supported_backends
 from capmodel.sweep_result import Sweep, label
 from capmodel.tables import WIDTH, text_table
 from capmodel.traffic import TrafficSummary
@@ -60,8 +62,9 @@ def prediction_text(prediction: Prediction) -> str:
 def traffic_text(summary: TrafficSummary) -> str:
     """The summary, and how to predict for it."""
     arguments = f'--rate {summary.rate:.6g} --arrivals "{summary.arrivals_text()}"'
-    size = f"--size {max(round(summary.mean_size), 64)} --duration {summary.duration:.6g}s"
-    return f"{summary}\n\nto predict: capmodel predict {arguments} {size}"
+    size = f"--size {sizes_text(summary.sizes)} --duration {summary.duration:.6g}s"
+    jumbo = " --jumbo" if summary.as_arguments().get("jumbo") else ""
+    return f"{summary}\n\nto predict: capmodel predict {arguments} {size}{jumbo}"
 
 
 def paragraphs(text: str) -> str:
@@ -167,6 +170,8 @@ def claims_rows(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
 
 def comparison_text(rows: Sequence[Any]) -> str:
     """Predicted beside measured, a table for every set of measurements."""
+    if not rows:
+        return "no row of these measurements is compared with a prediction"
     parts = [
         f"{name}\n{_comparison_table(list(group))}\n"
         for name, group in itertools.groupby(rows, key=lambda row: row.data_set)
@@ -352,6 +357,7 @@ def machine_details(machine: Machine) -> dict[str, Any]:
         "title": machine.title,
         "cores": machine.cores,
         "cards": list(machine.cards),
+        "backends": list(supported_backends(machine)),
         "samples": _samples(machine),
         "notes": machine.notes,
         "constants": [

@@ -23,6 +23,7 @@ from capmodel.doctor.situation import Situation, situation
 from capmodel.errors import unknown_choice
 from capmodel.machine import Machine, load_machine
 from capmodel.quantities import format_rate, format_share, parse_duration
+from capmodel.support import in_short
 from capmodel.tables import WIDTH, text_table
 
 DEFAULT_INTERVAL = "3s"
@@ -386,7 +387,7 @@ def _shared(seen: Observation, capture: Capture, case: Situation | str) -> Share
     try:
         model = case.prediction.captured
     except ValueError as error:
-        return Share(capture.title, captured, None, str(error))
+        return Share(capture.title, captured, None, in_short(error))
     return Share(capture.title, captured, model, "for " + ", ".join(case.notes))
 
 

@@ -12,6 +12,7 @@ from capmodel.backend import load_backend
 from capmodel.formulary.bursts import buffer_for_loss_on_off
 from capmodel.numerics.arrival_process import MAP
 from capmodel.quantities import format_duration, format_rate, format_share
+from capmodel.results import LEAST_DROPS
 from capmodel.solvers import solve
 from capmodel.workload import Bursts
 
@@ -107,15 +108,19 @@ def _modulated(p: Prediction) -> str:
 
 
 def _consumer(p: Prediction) -> str:
+    slower = "The consumer is the slower side: "
+    if p.drops["buffer"] < LEAST_DROPS:
+        # a channel whose producer waits, or a consumer that reads the card's ring itself
+        return (
+            f"{slower}it is busy all the time, and what it does not keep up with is lost before "
+            f"it comes to the buffer. {_costs(p)}"
+        )
+    postponed = float(p.path.buffer.capacity) / p.drops["buffer"]
     return (
-        "The consumer is the slower side: its buffer stays full and it never sleeps, so wakeups "
-        f"cost nothing and the loss is that of its own work. {_costs(p)} At a constant rate a "
-        f"larger buffer only postpones the loss by {format_duration(_postponed(p))}."
+        f"{slower}its buffer stays full and it never sleeps, so wakeups cost nothing and the "
+        f"loss is that of its own work. {_costs(p)} At a constant rate a larger buffer only "
+        f"postpones the loss by {format_duration(postponed)}."
     )
-
-
-def _postponed(p: Prediction) -> float:
-    return float(p.path.buffer.capacity) / max(p.drops["buffer"], 1e-300)
 
 
 def _shared(p: Prediction) -> str:
@@ -169,20 +174,24 @@ def _wakeups(p: Prediction) -> str:
                 f"kernel: {format_share(share)} of its core's time."
             )
         return "The consumer is never woken, so the kernel pays for no wakeups."
-    sleeps = (
-        f"The consumer empties the buffer and goes to sleep {p.wakeup_rate:,.0f} times a second, "
-        f"once per {p.batch:.1f} packets; "
-    )
+    often = "less than once a second"
+    if p.wakeup_rate >= 1.0:
+        packets = f"{p.batch:,.0f}" if p.batch >= 100.0 else f"{p.batch:.1f}"
+        often = f"{p.wakeup_rate:,.0f} times a second, once per {packets} packets"
+    sleeps = f"The consumer empties the buffer and goes to sleep {often}; "
     signals = float(p.wakeup_rate * p.path.wakeup.cost)
     if p.path.wakeup.contention > 0.0 and share > signals:
         return (
-            f"{sleeps}waking it costs the core that handles packets {format_share(signals)} of its "
+            f"{sleeps}waking it costs the core that handles packets {_share(signals)} of its "
             "time, and its looking at the buffer before it sleeps slows that core by another "
-            f"{format_share(share - signals)}."
+            f"{_share(share - signals)}."
         )
-    return (
-        f"{sleeps}waking it costs the core that handles packets {format_share(share)} of its time."
-    )
+    return f"{sleeps}waking it costs the core that handles packets {_share(share)} of its time."
+
+
+def _share(share: float) -> str:
+    """A share of a core's time; less than one in a million is none."""
+    return format_share(share if share >= 1e-6 else 0.0)
 
 
 def _variants(p: Prediction) -> list[tuple[str, float]]:

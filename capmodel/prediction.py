@@ -19,7 +19,7 @@ from capmodel.machine import UNPUBLISHED, Machine
 from capmodel.path import CapturePath
 from capmodel.quantities import format_duration, format_rate, format_share
 from capmodel.references import reference
-from capmodel.results import REGIMES, Solution
+from capmodel.results import LEAST_DROPS, REGIMES, Solution
 from capmodel.workload import Workload
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 INTERVAL_LEVEL = 0.9
 SAMPLE_SOLVER = "closed_form"  # the one that takes a whole sample at once
 _SHARES = ("captured", "loss")
+LIMITS = {"unsaturated": "nothing"}  # bottlenecks that would not read well after "limited by"
 QUANTILES = (0.5, 0.99, 0.999)  # of the sojourn time, as printed
 INTERVAL_QUANTITIES = (
     "captured", "loss", "carried_rate", "wakeup_rate", "poll_rate", "sojourn_time",
@@ -89,9 +90,9 @@ class Prediction:
         return {stage: float(rate) for stage, rate in self.solution.drops.items()}
 
     def drops_text(self, stage: str) -> str:
-        """Drops of a stage for people to read; less than a packet in a century is none."""
+        """Drops of a stage for people to read; less than a packet in thirty years is none."""
         rate = self.drops[stage]
-        return format_rate(rate if rate >= 1e-9 else 0.0)
+        return format_rate(rate if rate >= LEAST_DROPS else 0.0)
 
     @property
     def wakeup_rate(self) -> float:
@@ -397,7 +398,7 @@ class Prediction:
                 (f"sojourn time {name}", format_duration(time))
                 for name, time in self.sojourn_quantiles.items()
             ),
-            ("limited by", self.bottleneck),
+            ("limited by", LIMITS.get(self.bottleneck, self.bottleneck)),
         ]  # fmt: skip
         if self.choices.pinning == "auto":
             rows.insert(2, ("spread between runs", f"{100 * self.captured_std:.1f} % (1 sd)"))

@@ -1,7 +1,8 @@
 """Numbers with units as people write them, to SI floats and back.
 
-Numbers and strings without a unit are SI (packets per second, bytes, seconds), except where that
-would be a guess: tools count buffers in bytes, KiB and packets, so a buffer needs its unit.
+Numbers, and texts without a unit, are SI (packets per second, bytes), except where that would be a
+guess: tools count buffers in bytes, KiB and packets, so a buffer needs its unit; and one thinks of
+times in nanoseconds to minutes, so a time in text needs its unit (as a number it is in seconds).
 Letter case counts, as it does in the SI: ``m`` is milli and ``M`` is mega, ``b`` is bit and ``B``
 is byte.
 """
@@ -53,16 +54,17 @@ _BYTES = {
 }
 _SLOTS = {"slots": 1.0, "slot": 1.0, "packets": 1.0, "packet": 1.0}
 _SECONDS = {
-    "s": 1.0,
-    "ms": 1e-3,
+    "ns": 1e-9,
     "us": 1e-6,
     "\N{MICRO SIGN}s": 1e-6,
     "\N{GREEK SMALL LETTER MU}s": 1e-6,
-    "ns": 1e-9,
+    "ms": 1e-3,
+    "s": 1.0,
     "min": 60.0,
     "h": 3600.0,
 }
 _SHARES = {"%": 0.01}
+_MOST_NINES = 7
 _BUFFER_UNITS: dict[str, BufferUnit] = {
     **dict.fromkeys(_BYTES, "bytes"),
     **dict.fromkeys(_SLOTS, "slots"),
@@ -214,8 +216,8 @@ def parse_duration(value: Quantity, *, name: str, positive: bool = True) -> floa
     Parameters
     ----------
     value : float, int or str
-        Duration [s]; or a string with one of the units ``ns``, ``us``, ``ms``, ``s``, ``min``,
-        ``h``.
+        Duration [s]; or a string, which must have one of the units ``ns``, ``us``, ``ms``, ``s``,
+        ``min``, ``h``; only ``"0"`` needs none.
     name : str
         What to call the argument in an error.
     positive : bool
@@ -229,7 +231,8 @@ def parse_duration(value: Quantity, *, name: str, positive: bool = True) -> floa
     Raises
     ------
     TypeError, ValueError
-        If the value is not a finite duration, or is negative, or zero where that is refused.
+        If the value is not a finite duration, is a string without a unit, is negative, or is zero
+        where that is refused.
 
     Examples
     --------
@@ -241,6 +244,12 @@ def parse_duration(value: Quantity, *, name: str, positive: bool = True) -> floa
     bound = "greater than 0" if positive else "of at least 0"
     allowed = f"a finite number of seconds {bound}, such as 0.01 or '10ms'"
     duration = _scaled(value, name, _SECONDS, allowed)
+    if duration > 0 and isinstance(value, str) and _split(value, name, allowed)[1] is None:
+        raise ValueError(
+            f"{name} must have a unit, got {value!r}; write {value.strip()}ns, "
+            f"{value.strip()}us, {value.strip()}ms or {value.strip()}s (units: "
+            f"{', '.join(unit for unit in _SECONDS if unit.isascii())})"
+        )
     if duration < 0 or (positive and duration == 0):
         raise _refusal(name, value, allowed)
     return duration
@@ -438,7 +447,8 @@ def format_share(share: float, digits: int = 3) -> str:
     share : float
         Share [-].
     digits : int
-        Significant digits; more are shown where a share below one would read as 100 %.
+        Significant digits; more are shown, up to seven, where a share below one would read as
+        100 %. What is nearer to one than that does read so.
 
     Returns
     -------
@@ -451,8 +461,10 @@ def format_share(share: float, digits: int = 3) -> str:
     '5 %'
     >>> format_share(0.99997)
     '99.997 %'
+    >>> format_share(1.0 - 1e-12)
+    '100 %'
     """
-    while share < 1.0 and digits < 17 and float(_number(100.0 * share, digits)) >= 100.0:
+    while share < 1.0 and digits < _MOST_NINES and float(_number(100.0 * share, digits)) >= 100.0:
         digits += 1
     return f"{_number(100.0 * share, digits)} %"
 
@@ -513,9 +525,9 @@ def _scaled(value: object, name: str, units: Mapping[str, float], allowed: str) 
 
 
 def _number(value: float, digits: int) -> str:
-    """Shortest text of a number at the given digits, without exponent where it would be large."""
+    """Shortest text of a number at the given digits; no exponent below ten million."""
     text = f"{value:.{digits}g}"
-    return f"{float(text):.0f}" if "e+" in text else text
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e7 else text
 
 
 def _formatted(value: float, units: Mapping[str, float], digits: int) -> str:

@@ -25,6 +25,7 @@ from capmodel.quantities import parse_buffer, parse_duration, parse_rate, parse_
 from capmodel.results import REGIMES, Solution
 from capmodel.solvers import solve
 from capmodel.sweep_result import BOTTLENECK, INTERVAL_ENDS, Sweep
+from capmodel.sweep_support import supported_axes
 from capmodel.workload import Bursts, Workload
 
 __all__ = ["MOST_POINTS", "Sweep", "sweep"]
@@ -64,6 +65,7 @@ def sweep(
     jumbo: Series[bool] = False,
     solver: Series[str | None] = None,
     intervals: bool = False,
+    unsupported: str = "error",
     progress: Callable[[int, int], object] | None = None,
 ) -> Sweep:
     """Predict for every combination of the values given.
@@ -77,6 +79,10 @@ duration, threshold, timeout, sleep, nic, driver, jumbo, solver
     intervals : bool
         Also find the 90 % interval of the captured share, which solves the whole posterior sample
         of the machine at every point.
+    unsupported : {"error", "skip"}
+        What to do with backends (or machines, or applications, where the backend is one) for which
+        a machine lacks costs: refuse the sweep and list them all, or leave them out of the grid
+        with a warning that names them.
     progress : callable, optional
         Called now and then with the number of points done and the number of all.
 
@@ -93,7 +99,7 @@ duration, threshold, timeout, sleep, nic, driver, jumbo, solver
     Warns
     -----
     UserWarning
-        If a rate exceeds the wire speed of the card.
+        If a rate exceeds the wire speed of the card, or something unsupported was left out.
 
     Examples
     --------
@@ -112,11 +118,12 @@ duration, threshold, timeout, sleep, nic, driver, jumbo, solver
     fixed = {name: _plain(value) for name, value in given.items() if name not in axes}
     _refuse_many(axes)
     _check_each(axes, fixed)
+    axes, left_out = supported_axes(axes, fixed, unsupported)
     grid = _Grid(axes, fixed, intervals)
-    arrays, notes = grid.solve(progress)
-    for text in notes:
-        if text.startswith("rate"):
-            python_warnings.warn(text, UserWarning, stacklevel=2)
+    arrays, found = grid.solve(progress)
+    for text in (*left_out, *(text for text in found if text.startswith("rate"))):
+        python_warnings.warn(text, UserWarning, stacklevel=2)
+    notes = (*left_out, *found)
     for array in arrays.values():
         array.setflags(write=False)
     return Sweep(MappingProxyType(axes), MappingProxyType(fixed), MappingProxyType(arrays), notes)

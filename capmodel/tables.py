@@ -29,9 +29,9 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, width: 
 
     Examples
     --------
-    >>> print(text_table(["rate", "limited by"], [[1e5, "unsaturated"], [1.27e6, "kernel"]]))
+    >>> print(text_table(["rate", "limited by"], [[1e5, "nothing"], [1.27e6, "kernel"]]))
        rate  limited by
-     100000  unsaturated
+     100000  nothing
     1270000  kernel
     """
     cells = [[_text(cell) for cell in row] for row in rows]
@@ -53,6 +53,41 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, width: 
                 for part, size, right in zip(parts, widths, numeric, strict=True)
             )
             lines.append(_GAP.join(aligned).rstrip())
+    return "\n".join(lines)
+
+
+def labelled(heading: str, rows: Sequence[tuple[str, str]], *, width: int = WIDTH) -> str:
+    """Labels and texts under a heading.
+
+    Parameters
+    ----------
+    heading : str
+        The first line, wrapped.
+    rows : sequence of tuple
+        Label and text of each line; a long text is wrapped.
+    width : int
+        Most characters in a line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(labelled("a run", [("offered", "1 Mpps"), ("lost", "none")]))
+    a run
+      offered  1 Mpps
+      lost     none
+    """
+    room = max((len(label) for label, _ in rows), default=0)
+    lines = textwrap.wrap(heading, width)
+    for label, text in rows:
+        start = f"  {label:<{room}}  "
+        lines.append(
+            textwrap.fill(
+                text, width, initial_indent=start, subsequent_indent=" " * len(start),
+            )
+        )  # fmt: skip
     return "\n".join(lines)
 
 

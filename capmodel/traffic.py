@@ -389,7 +389,7 @@ def mmpp_text(process: MAP) -> str:
     Examples
     --------
     >>> mmpp_text(MAP.mmpp([1e6, 0.0], [250.0, 50.0]))
-    'mmpp(high=1000000.0,low=0,on=0.004,off=0.02)'
+    'mmpp(high=1000000.0,low=0,on=0.004s,off=0.02s)'
     """
     arriving = process.arriving
     if process.order != 2 or arriving[0, 1] > 0.0 or arriving[1, 0] > 0.0:
@@ -397,7 +397,7 @@ def mmpp_text(process: MAP) -> str:
             f"arrivals must be a modulated Poisson process of two phases here, got {process!r}"
         )
     (high, low), (leave_high, leave_low) = _phases(process)
-    return f"mmpp(high={high!r},low={low or 0!r},on={1 / leave_high!r},off={1 / leave_low!r})"
+    return f"mmpp(high={high!r},low={low or 0!r},on={1 / leave_high!r}s,off={1 / leave_low!r}s)"
 
 
 def _text(summary: TrafficSummary) -> str:

@@ -395,7 +395,7 @@ def test_the_card_and_its_driver() -> None:
         ("pf_packet", {"nic": "82572EJ"}, "^nic of machine .*did you mean '82572EI'"),
         ("pf_packet", {"driver": "nap"}, "^driver must be one of .*did you mean 'napi'"),
         ("pf_packet", {"pinning": "spilt"}, "^pinning must be one of .*did you mean 'split'"),
-        ("netmap", {}, "^machine 'braun_amd' has no cost '[a-z_]+', which backend 'netmap' with"),
+        ("netmap", {}, "^machine 'braun_amd' has no cost '[a-z_]+', which backend 'netmap' needs"),
     ],
 )
 def test_what_does_not_fit_is_refused(backend: str, choices: dict[str, Any], message: str) -> None:

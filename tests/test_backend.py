@@ -11,11 +11,11 @@ import pytest
 
 import capmodel
 from capmodel import backend_names, load_backend, load_machine, machine_names
-from capmodel.assemble import known_totals, needed_primitives
 from capmodel.backend import FAMILIES, KNOBS, Backend, Release
 from capmodel.path import BUFFER_KINDS, DRIVER_MODES, ON_FULL, WAIT_POLICIES
 from capmodel.quantities import BufferSize
 from capmodel.references import references
+from capmodel.support import known_totals, needed_primitives
 
 FOLDER = Path(capmodel.__file__).parent / "backends"
 RAW: dict[str, dict[str, Any]] = {

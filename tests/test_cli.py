@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import gzip
 import io
@@ -11,9 +12,12 @@ import sys
 import pytest
 
 from capmodel import backend_names, machine_names, predict, sweep
-from capmodel.cli import COMMANDS, main
+from capmodel.cli import COMMANDS, build_parser, main
 from capmodel.cli_options import GROUPS, series
 from capmodel.cli_output import as_json, progress_bar
+from capmodel.lab.cli import ACTIONS
+from capmodel.path import DRIVER_MODES
+from capmodel.solvers import SOLVERS
 from capmodel.sweeping import ARGUMENTS
 from capmodel.tables import text_table
 from tests.pcap_files import pcap, pcapng, write
@@ -116,6 +120,19 @@ def test_sweep_prints_csv(capsys):
     assert [row["backend"] for row in rows[:2]] == ["pf_packet", "bpf"]
 
 
+def test_sweep_leaves_out_what_the_machine_lacks_if_told_to(capsys):
+    argv = ["sweep", "--rate", "1e5", "--backend", "dpdk,pf_packet,netmap"]
+    message = failure(capsys, *argv)
+    assert "'dpdk' (no cost" in message
+    assert "'netmap' (no cost" in message
+    assert "supported: 'pf_packet'; " in message
+    status, out, err = run(capsys, *argv, "--skip-unsupported")
+    assert status == 0
+    assert [row["backend"] for row in csv.DictReader(io.StringIO(out))] == ["pf_packet"]
+    assert err.startswith("capmodel: warning: left out of the grid: backend 'dpdk' (no cost")
+    assert err.count("capmodel: warning: ") == 1
+
+
 def test_sweep_writes_files_whole(capsys, tmp_path):
     target = tmp_path / "grid.json"
     status, out, err = run(
@@ -169,6 +186,8 @@ def test_series(name, text, expected):
         ("work", "log:0ns:1us:3", "must not begin or end at 0"),
         ("buffer", "64KiB:64 slots:3", "bytes or slots at both ends"),
         ("size", "64=2", "share of a size"),
+        ("work", "0:400:3", "work must have a unit"),
+        ("duration", "10s:20:2", "duration must have a unit"),
     ],
 )
 def test_damaged_series(name, text, message):
@@ -190,6 +209,13 @@ def test_damaged_series(name, text, message):
         (["--nic", "82576x"], "did you mean '82576'?"),
         (["--rate", "0"], "rate must be a finite number of packets per second greater than 0"),
         (["--rate", "-1"], "rate must be"),
+        (["--rate", "-5kpps"], "rate must be a finite number of packets per second greater than 0"),
+        (["--rate", "-.5Mpps"], "rate must be"),
+        (["--rate", "-inf"], "rate must be"),
+        (["--size", "-64B"], "size must be a whole number"),
+        (["--work", "-5ns"], "work must be a finite number of seconds of at least 0"),
+        (["--buffer", "-2MiB"], "buffer must be a size greater than 0"),
+        (["--consumers", "-1x"], "consumers has the unknown unit"),
         (["--rate", "nan"], "rate must be"),
         (["--rate", "inf"], "rate must be"),
         (["--rate", "1e999"], "rate must be"),
@@ -204,6 +230,12 @@ def test_damaged_series(name, text, message):
         (["--sleep", "1ms", "--backend", "pf_packet"], "sleep does not apply to backend"),
         (["--work", "1us", "--application", "tcpdump"], "application and work exclude each other"),
         (["--work", "1us+2ns+3ns"], "work must be"),
+        (["--work", "400"], "work must have a unit, got '400'; write 400ns, 400us, 400ms or 400s"),
+        (["--work", "200ns+5"], "work per byte must have a unit"),
+        (["--duration", "100"], "duration must have a unit"),
+        (["--backend", "tpacket_v3", "--timeout", "10"], "timeout must have a unit"),
+        (["--backend", "pf_packet_sleep", "--sleep", "1"], "sleep must have a unit"),
+        (["--arrivals", "bursts(on=10,off=90ms)"], "burst length) must have a unit"),
         (["--pinning", "split", "--machine", "deri2004"], 'pinning must be "same"'),
         (["--machine", "missing.toml"], "missing.toml, file: it does not exist"),
     ],
@@ -212,6 +244,24 @@ def test_damaged_series(name, text, message):
 def test_bad_input_is_one_sentence(capsys, command, argv, message):
     rate = [] if "--rate" in argv else ["--rate", "1e5"]
     assert message in failure(capsys, command, *rate, *argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [*LIGHT, "--stall", "20"],
+        [*LIGHT, "--burst", "2Mpps:5"],
+        ["doctor", "--interval", "3"],
+        ["lab", "run", "--rate", "300kpps", "--work", "1"],
+        ["lab", "run", "--rate", "300kpps", "--duration", "1"],
+        ["lab", "run", "--rate", "300kpps", "--wait", "sleep", "--sleep", "1"],
+        ["lab", "run", "--rate", "300kpps", "--backend", "tpacket_v3", "--timeout", "1"],
+    ],
+)
+def test_every_other_time_needs_its_unit_too(capsys, argv):
+    message = failure(capsys, *argv)
+    assert "must have a unit, got" in message
+    assert "(units: ns, us, ms, s, min, h)" in message
 
 
 @pytest.mark.parametrize(
@@ -232,6 +282,17 @@ def test_damaged_machine_files_are_named_with_their_key(capsys, tmp_path, conten
         message = failure(capsys, *argv)
         assert "mine.toml" in message
         assert place in message
+
+
+def test_a_negative_value_is_not_taken_for_an_option(capsys):
+    assert "rate must be" in failure(capsys, "sweep", "--rate", "-5kpps,1Mpps")
+    assert "rate must be" in failure(capsys, "sweep", "--rate=-5kpps:1Mpps:3")
+    assert "rate must be" in failure(capsys, "lab", "run", "--rate", "-5kpps")
+    assert "interval must be" in failure(capsys, "doctor", "--interval", "-3s")
+    assert "expected one argument" in failure(capsys, "predict", "--rate", "--json")
+    assert "expected one argument" in failure(capsys, "predict", "--rate", "-h")
+    status, out, _ = run(capsys, "predict", "--rate", "-5kpps", "-h")
+    assert (status, out[:6]) == (0, "usage:")
 
 
 def test_wrong_use_of_the_command_line_itself(capsys):
@@ -301,6 +362,43 @@ def test_version_and_help(capsys):
         assert "examples:\n  capmodel " in out
         assert "--json" in out
         assert narrow(out)
+
+
+def parsers(parser):
+    """A parser and those of its commands, with their names."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for own in action.choices.values():
+                yield from parsers(own)
+
+
+def test_help_fits_a_terminal_and_says_what_every_option_is():
+    found = list(parsers(build_parser()))
+    assert len(found) == 1 + len(COMMANDS) + len(ACTIONS)
+    for parser in found:
+        text = parser.format_help()
+        assert narrow(text), parser.prog
+        silent = [action.dest for action in parser._actions if not action.help]
+        assert set(silent) <= {"command", "action"}, parser.prog
+
+
+def test_help_says_every_default_and_names_what_exists(capsys):
+    _, out, _ = run(capsys, "predict", "--help")
+    options = " ".join(out.partition("\ntraffic:")[2].partition("\nexamples:")[0].split()).split(
+        " --"
+    )
+    told = {text.partition(" ")[0]: text for text in options}
+    # no default: the rate is needed, work replaces an application, three are for some backends
+    without = {"rate", "work", "threshold", "timeout", "sleep"}
+    for name in {option.name for group in GROUPS.values() for option in group} - without:
+        assert "(default: " in told[name], name
+    for name in ("threshold", "timeout", "sleep"):
+        assert "capmodel backends NAME" in told[name]
+    assert all(name in told["solver"] for name in SOLVERS)
+    assert "its unit" in told["duration"]
+    for name in DRIVER_MODES:
+        assert name in told["driver"]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from typing import Any
 
 import pytest
 
-from capmodel import Prediction, load_backend, load_machine, predict
+from capmodel import Prediction, load_backend, load_machine, machine_names, predict
 from capmodel.quantities import format_duration, format_rate, format_share, parse_share
+from capmodel.support import supported_backends
 
 # One scenario per regime, the words that must name it, and one that must not be there.
 SCENARIOS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -112,7 +114,11 @@ def test_who_pays_for_wakeups() -> None:
 
     loaded = predict(1e6, work="3us")
     assert loaded.wakeup_rate < 1.0
-    assert "goes to sleep" not in loaded.explain() or "0 times a second" in loaded.explain()
+    assert "goes to sleep" not in loaded.explain()
+
+    seldom = predict(9.9e5, backend="pf_ring", machine="deri2004", work="200ns")
+    assert 0.0 < seldom.wakeup_rate < 1.0
+    assert "goes to sleep less than once a second; waking it" in seldom.explain()
 
     looking = predict(1e5, backend="pf_packet_busy")
     assert looking.wakeup_rate == 0.0
@@ -244,3 +250,39 @@ def test_a_postponed_loss_is_the_time_to_fill() -> None:
     consumer = float(prediction.path.consumer.cost)
     seconds = 16384 / (1e6 - 1.0 / consumer)
     assert f"only postpones the loss by {format_duration(seconds)}" in prediction.explain()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"rate": 5e6, "backend": "shm_pipe", "machine": "core2_q9400_l2", "work": 2e-7},
+        {"rate": 1.27e6, "backend": "ncap", "work": 2e-5},
+    ],
+)
+def test_nothing_is_postponed_where_nothing_is_lost_at_the_buffer(case: dict[str, Any]) -> None:
+    # a channel whose writer waits, and a consumer at the card's own ring
+    prediction = predict(**case)
+    assert prediction.bottleneck == "consumer"
+    assert prediction.drops["buffer"] < 1e-9 < prediction.drops["ring"]
+    text = prediction.explain()
+    assert "postpone" not in text
+    assert "The consumer is the slower side: " in text
+
+
+def digits(number: str) -> int:
+    """How many digits one has to read: leading zeros, points and commas do not count."""
+    return len(re.sub("[.,]", "", number).lstrip("0"))
+
+
+RATES = (1e3, 3e5, 9.9e5, 1.27e6, 5e6)
+
+
+@pytest.mark.filterwarnings("ignore:rate .* exceeds")
+@pytest.mark.parametrize("machine", machine_names())
+def test_no_number_has_more_digits_than_one_reads(machine: str) -> None:
+    backends = supported_backends(load_machine(machine))
+    for backend, rate, work in itertools.product(backends, RATES, (0.0, 2e-7, 2e-5)):
+        prediction = predict(rate, backend=backend, machine=machine, work=work)
+        text = f"{prediction}\n{prediction.explain()}"
+        numbers = re.findall(r"(?<!\w)\d[\d.,]*", text)
+        assert max(map(digits, numbers)) <= 7, (backend, rate, work, max(numbers, key=digits))

@@ -75,7 +75,7 @@ def test_formulary_knows_only_itself(name: str) -> None:
 
 UPSTREAM = ("api", "machine", "backend", "assemble", "claims", "observe", "prediction", "explain",
             "cli", "application", "workload", "calibration", "comparison", "plot", "sweeping",
-            "machines", "backends", "catalogue")  # fmt: skip
+            "machines", "backends", "catalogue", "support", "sweep_support")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", inside("solvers"))

@@ -54,7 +54,8 @@ def test_shares_and_rates_add_up(prediction: Prediction) -> None:
 def test_the_summary_says_the_numbers(prediction: Prediction) -> None:
     rows = dict(prediction.summary())
     assert rows["captured"].startswith(format_share(prediction.captured))
-    assert rows["limited by"] == prediction.bottleneck
+    limit = "nothing" if prediction.bottleneck == "unsaturated" else prediction.bottleneck
+    assert rows["limited by"] == limit
     assert ("90 %" in rows["captured"]) == bool(prediction.machine.samples)
     assert ("spread between runs" in rows) == (prediction.inputs["pinning"] == "auto")
     assert len(rows) == len(prediction.summary())

@@ -159,11 +159,22 @@ def test_jumbo_sizes() -> None:
         ("1min", 60.0),
         ("0.5 h", 1800.0),
         (0.25, 0.25),
-        ("0.25", 0.25),
     ],
 )
 def test_durations(text: float | str, expected: float) -> None:
     assert parse_duration(text, name="timeout") == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize("text", ["400", " 0.25", "1e-6", "+5."])
+def test_a_time_in_text_needs_its_unit(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^timeout must have a unit, got .*units: ns, us, ms, s"):
+        parse_duration(text, name="timeout")
+    assert parse_duration(float(text), name="timeout") == float(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "-0"])
+def test_no_time_needs_no_unit(text: str) -> None:
+    assert parse_duration(text, name="work", positive=False) == 0.0
 
 
 def test_zero_duration_only_where_it_is_allowed() -> None:
@@ -311,7 +322,14 @@ def test_buffers_in_slots_survive_exactly(slots: int) -> None:
 def test_shares_survive_writing_and_reading(share: float, digits: int) -> None:
     read = parse_share(format_share(share, digits), name="loss")
     assert read == pytest.approx(share, rel=max(6 * 10.0**-digits, 1e-15), abs=1e-320)
-    assert read < 1.0 or share > 1.0 - 1e-14
+    assert read < 1.0 or share > 1.0 - 1e-7
+
+
+@given(st.floats(min_value=0.0, max_value=1.0), st.integers(min_value=1, max_value=7))
+def test_shares_are_short(share: float, digits: int) -> None:
+    # digits, a point, an exponent such as e-310, and the sign with its blank
+    number = format_share(share, digits).removesuffix(" %").partition("e")[0]
+    assert sum(letter.isdigit() for letter in number.lstrip("0.")) <= 7
 
 
 @given(st.floats(min_value=1e-6, max_value=1e12), st.sampled_from(["pps", "kpps", "Mpps", "Gpps"]))
@@ -348,6 +366,8 @@ def test_a_link_carries_fewer_of_larger_frames(size: int) -> None:
         (format_share(1), "100 %"),
         (format_share(0.99999), "99.999 %"),
         (format_share(0), "0 %"),
+        (format_share(0.9999999), "99.99999 %"),
+        (format_share(0.9999999999999997), "100 %"),
         (format_share(2.7e-20), "2.7e-18 %"),
     ],
 )

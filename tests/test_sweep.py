@@ -234,3 +234,54 @@ def test_a_thousand_points_take_less_than_two_seconds():
     start = time.perf_counter()
     sweep(np.linspace(1e5, 1.4e6, 100), ring=[64, 128, 256, 512, 1024], pinning=["same", "split"])
     assert time.perf_counter() - start < 2.0
+
+
+FOUR = ["dpdk", "pf_packet", "shm_spin", "bpf"]
+
+
+def test_all_that_a_machine_lacks_is_one_error():
+    with pytest.raises(ValueError, match=r"^backend cannot be ") as caught:
+        sweep(RATES, backend=FOUR)
+    refused, _, supported = str(caught.value).partition("; supported: ")
+    for name in ("dpdk", "shm_spin"):
+        with pytest.raises(ValueError, match="has no cost") as alone:
+            predict(1e5, backend=name)
+        lack = str(alone.value).partition(" has ")[2].partition(", which")[0]
+        assert f"{name!r} ({lack} on machine 'braun_amd')" in refused
+    assert supported.startswith("'pf_packet', 'bpf'; unsupported='skip' (--skip-unsupported) ")
+    with pytest.raises(ValueError, match=r"^backend .* machine 'netmap_900mhz'.*supported: none$"):
+        sweep(RATES, backend=["pf_packet", "bpf"], machine="netmap_900mhz", unsupported="skip")
+    with pytest.raises(ValueError, match="unsupported must be one of 'error', 'skip', not 'skp'"):
+        sweep(RATES, backend=FOUR, unsupported="skp")
+
+
+def test_what_a_machine_lacks_can_be_left_out():
+    left = r"left out of the grid: backend 'dpdk' \(.*\), 'shm_spin' \(.*\)$"
+    with pytest.warns(UserWarning, match=left):
+        grid = sweep(RATES, backend=FOUR, unsupported="skip")
+    assert grid.axes["backend"] == ("pf_packet", "bpf")
+    assert grid.shape == (3, 2)
+    plain = sweep(RATES, backend=["pf_packet", "bpf"], unsupported="skip")
+    assert np.array_equal(grid["captured"], plain["captured"])
+    assert any(text.startswith("left out of the grid") for text in grid.warnings)
+    assert not any(text.startswith("left out") for text in plain.warnings)
+
+
+def test_a_name_stays_only_if_it_fits_all_the_others():
+    # dpdk's costs are known on one of the machines, those of pf_packet on the other
+    machines = ["braun_amd", "netmap_900mhz"]
+    with pytest.raises(ValueError, match=r"'dpdk' \(.*'braun_amd'\), 'pf_packet' \(.*'netmap_900"):
+        sweep(1e5, backend=["dpdk", "pf_packet"], machine=machines, work=1e-6, unsupported="skip")
+    with pytest.warns(UserWarning, match=r"grid: machine 'braun_amd' \(.* for backend 'dpdk'\)$"):
+        grid = sweep(1e5, backend="dpdk", machine=machines, work=1e-6, unsupported="skip")
+    assert grid.axes == {"machine": ("netmap_900mhz",)}
+    with pytest.raises(ValueError, match=r"'tcpdump' \(no cost 'tcpdump' on.*; work= can be given"):
+        sweep(1e5, backend="dpdk", machine="netmap_900mhz", application=["tcpdump", "sink"])
+
+
+def test_where_no_name_varies_the_error_is_that_of_a_prediction():
+    with pytest.raises(ValueError, match="has no cost") as alone:
+        predict(1e5, backend="dpdk")
+    with pytest.raises(ValueError, match="has no cost") as swept:
+        sweep(RATES, backend="dpdk", ring=[64, 256])
+    assert str(swept.value) == str(alone.value)

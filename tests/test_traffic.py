@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from capmodel import MAP, Bursts, Workload, predict, sweep
 from capmodel.cli import main
 from capmodel.pcap import Trace
-from capmodel.traffic import TrafficSummary, summarise
+from capmodel.traffic import TrafficSummary, read_trace, summarise
 from tests.pcap_files import pcap, write
 
 Floats = Any
@@ -211,7 +211,9 @@ def test_the_arrivals_can_be_written_down(bursty: TrafficSummary) -> None:
     ("text", "message"),
     [
         ("mmpp(high=1Mpps,low=0,on=3ms)", "arrivals must read mmpp"),
-        ("mmpp(high=1Mpps,low=0,on=3ms,off=2)", None),
+        ("mmpp(high=1Mpps,low=0,on=3ms,off=2s)", None),
+        ("mmpp(high=1Mpps,low=0,on=3ms,off=2)", "low rate. must have a unit"),
+        ("bursts(on=3,off=2ms)", "burst length. must have a unit"),
         ("mmpp(high=0,low=0,on=3ms,off=2ms)", "high rate"),
         ("mmpp(high=1Mpps,low=0,on=3ms,off=0)", "time at the low rate"),
         ("mmpp(high=fast,low=0,on=3ms,off=2ms)", "high rate"),
@@ -258,6 +260,30 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert 0.0 < json.loads(out)["captured"] <= 1.0
     status, out, _ = run(capsys, "traffic", str(path), "--json", "--fcs", "yes")
     assert json.loads(out)["sizes"] == [{"size": 1514.0, "share": 1.0}]
+
+
+def test_mixed_sizes_are_suggested_with_their_shares(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shlex
+
+    # written length without checksum: 60 is a frame of 64; every size from 100 to 299, once
+    lengths = [60] * 600 + [1514] * 200 + list(range(96, 296))
+    packets = [(i * 10_000, length, 0) for i, length in enumerate(lengths)]
+    path = write(tmp_path, pcap(packets))
+    _, out, _ = run(capsys, "traffic", str(path))
+    command = out.splitlines()[-1].removeprefix("to predict: capmodel ")
+    # 28 sizes to 127, 128 to 255, and 44 on: means of arithmetic series
+    assert "--size 64=0.6+114=0.028+192=0.128+278=0.044+1518=0.2 " in command
+    status, out, _ = run(capsys, *shlex.split(command), "--json")
+    assert status == 0
+    whole = predict(**summarise(read_trace(path)).as_arguments())
+    assert json.loads(out)["captured"] == pytest.approx(whole.captured, abs=1e-3)
+    packets = [(i * 10_000, 1514 if i % 2 else 9996, 0) for i in range(200)]
+    _, out, _ = run(capsys, "traffic", str(write(tmp_path, pcap(packets), "jumbo.pcap")))
+    assert out.splitlines()[-1].endswith(" --jumbo")
+    command = out.splitlines()[-1].removeprefix("to predict: capmodel ")
+    assert run(capsys, *shlex.split(command))[0] == 0
 
 
 def test_errors_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from capmodel.doctor.findings import Price, Remedy
 from capmodel.doctor.situation import Situation
 from capmodel.machine import Machine
 from capmodel.quantities import format_duration, format_size
+from capmodel.support import in_short
 
 
 class DoesNotApplyError(Exception):
@@ -271,7 +272,7 @@ def priced(
     except DoesNotApplyError:
         return None
     except ValueError as error:
-        return Remedy(name, _filled(cure.action, words), Price(None, None, str(error)))
+        return Remedy(name, _filled(cure.action, words), Price(None, None, in_short(error)))
     return Remedy(name, _filled(cure.action, words), Price(now, after))
 
 

@@ -28,10 +28,13 @@ _PICTURES = (".png", ".svg", ".pdf")
 _GROUPS: Mapping[str, tuple[Option, ...]] = {
     "traffic": (
         Option("rate", "RATE", "packets per second: 3e5, 300kpps; or a wire rate: 1Gbit/s"),
-        Option("size", "BYTES", "frame size, 64 to 9216; imix; or shares: 64=0.6+1518=0.4", "64"),
-        Option("arrivals", "PROCESS", "cbr, poisson, bursts(on=10ms,off=90ms), mmpp(...) or "
-               "trace(FILE), FILE a pcap or times in text", "cbr"),
-        Option("duration", "TIME", "length of the run, at most 60s (default: 500ms)"),
+        Option("size", "BYTES", "frame size with its checksum, 64 to 9216; imix; or several with "
+               "their shares: 64=0.6+1518=0.4", "64"),
+        Option("arrivals", "PROCESS", "cbr, poisson, bursts(on=10ms,off=90ms), "
+               "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms), or trace(FILE), FILE a pcap or "
+               "times in text, which needs no rate", "cbr"),
+        Option("duration", "TIME", "length of the run, as every time with its unit, at most 60s "
+               "(default: 500ms)"),
         Option("packets", "N", "length of the run in packets instead"),
         Option("batch", "N", "packets handed to the kernel per call", "1"),
         Option("ring", "SLOTS", "places of the sender's virtual receive ring", "256"),
@@ -39,19 +42,23 @@ _GROUPS: Mapping[str, tuple[Option, ...]] = {
     ),
     "what captures": (
         Option("backend", "NAME", ", ".join(RECEIVERS), "tpacket_v2"),
-        Option("wait", "WAY", "poll, busy, sleep, yield or read"),
-        Option("sleep", "TIME", "length of a sleep, for wait sleep"),
-        Option("yields", "N", "calls of sched_yield before poll, for wait yield"),
+        Option("wait", "WAY", "what it does while there is nothing: poll, busy, sleep, yield or "
+               "read, as far as the backend can"),
+        Option("sleep", "TIME", "length of a sleep, with --wait sleep: 100us"),
+        Option("yields", "N", "calls of sched_yield before poll, with --wait yield"),
         Option("buffer", "SIZE", "between kernel and consumer, with unit: 2MiB, '4096 slots'"),
         Option("block_size", "SIZE", "of a TPACKET_V3 block: 256KiB"),
         Option("timeout", "TIME", "after which TPACKET_V3 retires a block: 10ms"),
-        Option("app", "COMMAND", "a program instead: 'tcpdump -i {iface} -w /dev/null'"),
+        Option("app", "COMMAND", "a program instead of a backend: "
+               "'tcpdump -i {iface} -w /dev/null'"),
     ),
     "what it does": (
-        Option("work", "TIME", "per packet: 700ns, or with a part per byte 200ns+5ns", "0"),
+        Option("work", "TIME", "time spent on a packet: 700ns, or with a part per byte 200ns+5ns",
+               "0"),
         Option("zlib_level", "LEVEL", "feed every packet to zlib instead, 0 to 9"),
         Option("consumers", "N", "processes that each receive every packet", "1"),
-        Option("pinning", "PLACE", "softirq and consumer: same, split or auto", "split"),
+        Option("pinning", "PLACE", "softirq and consumer on the same core, split on two, or auto: "
+               "left to the scheduler", "split"),
     ),
 }  # fmt: skip
 
@@ -129,7 +136,9 @@ def _add_showcase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeats", metavar="N", type=int, default=5, help="runs of every point (default: 5)"
     )
-    parser.add_argument("--plot", metavar="FILE", help=f"draw it: {', '.join(_PICTURES)}")
+    parser.add_argument(
+        "--plot", metavar="FILE", help=f"draw it to FILE, which ends in {', '.join(_PICTURES)}"
+    )
 
 
 def _showcase(
@@ -193,12 +202,13 @@ class Action:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "run": Action("run one point and count every packet", _add_run, _run,
+    "run": Action("run one set-up and count every packet", _add_run, _run,
                   "capmodel lab run --rate 300kpps --work 1us"),
-    "paradox": Action("captured share against work per packet: it rises before it falls",
+    "paradox": Action("measure the captured share against work per packet: it rises, then falls",
                       _add_showcase, partial(_showcase, paradox, _SHARED),
                       "capmodel lab paradox --plot paradox.png"),
-    "pinning": Action("captured share on one core, on two, and left to the scheduler",
+    "pinning": Action("measure the captured share on one core, on two, and left to the "
+                      "scheduler (as root)",
                       _add_showcase, partial(_showcase, pinning, tuple(_COLUMNS)),
                       "capmodel lab pinning"),
     "calibrate": Action("measure this machine's costs and write them as a machine file",
@@ -207,7 +217,7 @@ ACTIONS: Mapping[str, Action] = {
     "validate": Action("measure other points and print predicted against measured",
                        cli_fit.add_validate, cli_fit.run_validate,
                        "capmodel lab validate --machine host.toml"),
-    "programs": Action("run tcpdump, by blocks and woken per packet, and predict it",
+    "programs": Action("run tcpdump, by blocks and woken per packet, beside its prediction",
                        cli_fit.add_validate, cli_fit.run_programs,
                        "capmodel lab programs --machine host.toml"),
 }  # fmt: skip

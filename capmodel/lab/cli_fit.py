@@ -50,7 +50,7 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
         "--save", metavar="DIR", type=Path,
         help="measure validation points in the same rounds, and write both as a set",
     )  # fmt: skip
-    parser.add_argument("--notes", metavar="TEXT", default="", help="what the set's meta says too")
+    parser.add_argument("--notes", metavar="TEXT", default="", help="remarks to keep with the set")
 
 
 def add_validate(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,8 @@ def add_validate(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "--machine", metavar="FILE", default=MACHINE,
-        help=f"calibrated machine (default: {MACHINE})",
+        help="machine file that 'capmodel lab calibrate' wrote, or the name of a machine "
+        f"(default: {MACHINE})",
     )  # fmt: skip
     _add_rounds(parser, 3)
 
@@ -75,10 +76,10 @@ def _add_rounds(parser: argparse.ArgumentParser, rounds: int) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--journal", metavar="FILE", type=Path,
-        help="keep every run here; the same command continues after a stop",
+        help="keep every run in FILE; the same command continues after a stop",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", metavar="N", type=int, default=0, help="of the order of the points"
+        "--seed", metavar="N", type=int, default=0, help="of the order of the points (default: 0)"
     )
 
 

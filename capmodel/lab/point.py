@@ -263,10 +263,10 @@ def bursts_text(bursts: Bursts) -> str:
     Examples
     --------
     >>> bursts_text(Bursts("10ms", "90ms", random=False))
-    'bursts(on=0.01,off=0.09,random=no)'
+    'bursts(on=0.01s,off=0.09s,random=no)'
     """
     end = "" if bursts.random else ",random=no"
-    return f"bursts(on={bursts.on!r},off={bursts.off!r}{end})"
+    return f"bursts(on={bursts.on!r}s,off={bursts.off!r}s{end})"
 
 
 def _arrivals(point: LabPoint) -> Trace | None:

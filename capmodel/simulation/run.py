@@ -15,6 +15,8 @@ from capmodel.formulary.scheduling import environment_mean, environment_variance
 from capmodel.path import CapturePath
 from capmodel.simulation.costs import BLOCKS, POLLING, RING, Costs, Source, costs, plain, source
 from capmodel.simulation.tally import COUNTS, TIMES
+from capmodel.simulation.words import summary
+from capmodel.tables import labelled
 
 if TYPE_CHECKING:  # it is compiled, and numba is optional
     from capmodel.simulation.record import Record
@@ -26,7 +28,7 @@ _MOST_RECORDED = 10_000_000  # packets of a buffer
 _STAYS = 20  # a scheduler is simulated as it moves if a replication sees so many of its rounds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimulationResult:
     """Means over independent replications, with 95 % confidence half-widths.
 
@@ -68,6 +70,25 @@ class SimulationResult:
     packets: int
     moves_std: float = 0.0
     notes: tuple[str, ...] = ()
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The main quantities with their confidence intervals, as pairs of label and text."""
+        return summary(self.mean, self.half_width)
+
+    @property
+    def _title(self) -> str:
+        what = "whole runs" if self.whole_runs else "the steady state"
+        return (
+            f"simulation of {what}: {self.replications} replications of {self.packets:,} packets, "
+            f"seed {self.seed}"
+        )
+
+    def __str__(self) -> str:
+        return labelled(self._title, [*self.summary(), *(("note", text) for text in self.notes)])
+
+    def __repr__(self) -> str:
+        captured = dict(self.summary())["captured"]
+        return f"<SimulationResult: {self._title}; captured {captured}>"
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,7 @@ def solve(path: CapturePath) -> Solution:
         path=path,
         solver=NAME,
         exact=False,
-        accuracy=(
-            f"simulation: captured share within {width:.2g} with 95 % confidence "
-            f"({_REPLICATIONS} replications)"
-        ),
+        accuracy=f"simulation: captured share {_within(width)} ({_REPLICATIONS} replications)",
         notes=tuple(notes),
         distributions=None if shape else RecordedQuantiles(path, _PACKETS, _REPLICATIONS),
         **numbers,
@@ -213,3 +210,10 @@ def _regime(path: CapturePath, result: SimulationResult) -> int:
         return REGIMES.index("consumer" if busy else "buffer")
     kernel = sum(share for name, share in mean.items() if name.startswith("kernel."))
     return REGIMES.index("kernel" if kernel > 0.9 else "card")
+
+
+def _within(width: float) -> str:
+    """What replications tell of each other; a difference in the last digits is that of a sum."""
+    if width < 1e-12:
+        return "the same in every one"
+    return f"within {width:.2g} with 95 % confidence"

@@ -9,12 +9,13 @@ from typing import Any
 from capmodel.formulary import finite_run_loss_diffusion
 from capmodel.numerics.uniformisation import TooMuchWorkError, run
 from capmodel.path import CapturePath
-from capmodel.quantities import parse_duration
+from capmodel.quantities import format_duration, format_share, parse_duration
+from capmodel.tables import labelled
 from capmodel.transient import _chain as chain
 from capmodel.transient._queue import StageQueue, checked, stage_queue, steady
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FiniteRun:
     """Expected loss and content of a run that starts with everything empty.
 
@@ -54,6 +55,27 @@ class FiniteRun:
     def loss(self) -> float:
         """Share of the offered packets lost by the end [-]."""
         return sum(self.drops.values()) / self.offered
+
+    def summary(self) -> list[tuple[str, str]]:
+        """What was offered and lost, and how that was found, as pairs of label and text."""
+        return [
+            ("offered", f"{self.offered:,.6g} packets"),
+            ("lost", format_share(self.loss)),
+            *((f"lost at the {stage}", _packets(count)) for stage, count in self.drops.items()),
+            *((f"in the {stage} at its end", _packets(n)) for stage, n in self.held.items()),
+            ("method", self.method),
+            ("error", self.error),
+        ]
+
+    def __str__(self) -> str:
+        return labelled(f"a run of {format_duration(self.duration)}", self.summary())
+
+    def __repr__(self) -> str:
+        return f"<FiniteRun: {format_duration(self.duration)}; {format_share(self.loss)} lost>"
+
+
+def _packets(count: float) -> str:
+    return f"{count:,.0f} packets" if count >= 100.0 else f"{count:.3g} packets"
 
 
 def finite_run(path: CapturePath, duration: float | str) -> FiniteRun:

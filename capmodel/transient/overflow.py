@@ -19,6 +19,8 @@ from capmodel.formulary import (
 from capmodel.formulary._phases import Law as ServiceLaw
 from capmodel.numerics.uniformisation import TooMuchWorkError, absorption
 from capmodel.path import CapturePath
+from capmodel.quantities import format_duration
+from capmodel.tables import labelled
 from capmodel.transient import _chain as chain
 from capmodel.transient._queue import StageQueue, checked, stage_queue
 from capmodel.transient._stage_chain import stage_chain
@@ -27,6 +29,7 @@ _HEAVY = 0.98  # load from which a stage is followed as Brownian motion
 _MOST_FOLLOWED = 20_000  # packets of a stage
 _WORK = 3e8
 _RARE = 1e4  # times the time that a full stage takes to empty: what came before is forgotten
+_SHOWN = (0.01, 0.5, 0.99)  # quantiles, as printed
 _STAGE = "stage as the decomposition sees it"
 _STAGE_ERROR = (
     "mean within 10 % where the stage is overloaded, within a factor of 3 up to a million kernel "
@@ -56,7 +59,7 @@ class Law(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OverflowTime:
     """Time until the first packet is lost at a stage.
 
@@ -100,6 +103,31 @@ class OverflowTime:
         if not 0.0 < p < 1.0:
             raise ValueError(f"p must lie between 0 and 1, both excluded, got {p!r}")
         return self.law.quantile(p)
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The mean and some quantiles, and how they were found, as pairs of label and text."""
+        times = [("mean", self.mean), *((f"p{100 * p:g}", self.quantile(p)) for p in _SHOWN)]
+        return [
+            *((name, _in_words(time)) for name, time in times),
+            ("method", self.method),
+            ("error", self.error),
+        ]
+
+    @property
+    def _title(self) -> str:
+        packets = "packet" if self.level == 1 else "packets"
+        return f"time to the first loss at the {self.stage}, from {self.level:,} {packets} there"
+
+    def __str__(self) -> str:
+        return labelled(self._title, self.summary())
+
+    def __repr__(self) -> str:
+        times = ", ".join(f"{name} {text}" for name, text in self.summary()[:-2])
+        return f"<OverflowTime: {self._title}; {times}>"
+
+
+def _in_words(time: float) -> str:
+    return "never" if math.isinf(time) else format_duration(time)
 
 
 def overflow_time(path: CapturePath, stage: str = "buffer", level: int = 0) -> OverflowTime:

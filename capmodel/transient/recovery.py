@@ -16,14 +16,15 @@ from capmodel.formulary import (
 )
 from capmodel.formulary._poisson import poisson_pmf
 from capmodel.path import CapturePath
-from capmodel.quantities import parse_duration
+from capmodel.quantities import format_duration, format_share, parse_duration
 from capmodel.results import Solution
+from capmodel.tables import labelled
 from capmodel.transient._queue import checked, drain_rate, peak_inflow, stage_queue
 
 CERTAIN = 0.999  # probability without loss that counts as surviving
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recovery:
     """A stall of the consumer, and the time after it until its backlog is gone.
 
@@ -133,6 +134,32 @@ class Recovery:
         if self.inflow_scv == 0.0:
             return math.floor(self.room) / self.inflow
         return float(brentq(off, 0.0, high, rtol=1e-10, xtol=1e-300))
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The stall and what follows, as pairs of label and text."""
+        gone = "never: the consumer has no time to spare"
+        if math.isfinite(self.mean):
+            gone = format_duration(self.mean)
+        longest = "unlimited" if math.isinf(self.longest) else format_duration(self.longest)
+        return [
+            ("chance of no loss", format_share(self.lossless)),
+            ("backlog at its end", f"{self.backlog:,.0f} of {self.capacity:,.0f} packets"),
+            ("backlog gone after", gone),
+            ("longest stall survived", longest),
+            ("method", self.method),
+            ("error", self.error),
+        ]
+
+    @property
+    def _title(self) -> str:
+        return f"stall of {format_duration(self.stall)}, packets pile up in the {self.stage}"
+
+    def __str__(self) -> str:
+        return labelled(self._title, self.summary())
+
+    def __repr__(self) -> str:
+        gone = dict(self.summary())["backlog gone after"]
+        return f"<Recovery: {self._title}; backlog gone after {gone}>"
 
     def _over(self, mean: float, room: float) -> tuple[float, float]:
         """Probability that what comes fits, and the mean number of packets that do not."""
