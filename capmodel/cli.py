@@ -56,7 +56,7 @@ def _predict(options: argparse.Namespace) -> int:
     asked += [{"burst": burst_of(options.burst)}] if options.burst is not None else []
     answers = [prediction.survives(**question) for question in asked]
     if options.json:
-        extra: dict[str, Any] = {"explanation": prediction.explain()} if options.reasons else {}
+        extra: dict[str, Any] = _reasons(prediction) if options.reasons else {}
         if answers:
             extra["survival"] = [answer.to_dict() for answer in answers]
         print(out.as_json({**prediction.to_dict(), **extra}))
@@ -71,10 +71,16 @@ def _predict(options: argparse.Namespace) -> int:
     return 0
 
 
+def _reasons(prediction: Prediction) -> dict[str, Any]:
+    changes = [remedy.to_dict() for remedy in prediction.remedies()]
+    return {"explanation": prediction.explain(), "remedies": changes}
+
+
 def _explain(options: argparse.Namespace) -> int:
     prediction = _predicted(options)
     if options.json:
-        print(out.as_json({"explanation": prediction.explain().split("\n\n")}))
+        reasons = _reasons(prediction)
+        print(out.as_json({**reasons, "explanation": reasons["explanation"].split("\n\n")}))
     else:
         print(out.paragraphs(prediction.explain()))
     return 0

@@ -13,6 +13,7 @@ from capmodel.path import CapturePath, Number
 
 REGIMES = ("unsaturated", "kernel", "consumer", "shared core", "buffer", "card")
 STAGES = ("ring", "buffer")
+INTERVAL_LEVEL = 0.9  # of the intervals that are printed [-]
 
 
 class Distributions(Protocol):
