@@ -17,6 +17,7 @@ from capmodel.pcap import Trace, read_trace
 from capmodel.prediction import Prediction
 from capmodel.replaying import replay
 from capmodel.results import Solution
+from capmodel.sizing import RequiredBuffer, required_buffer
 from capmodel.solvers import SOLVERS, solve
 from capmodel.sweeping import Sweep, sweep
 from capmodel.traffic import TrafficSummary, summarise
@@ -31,6 +32,7 @@ __all__ = [
     "Constant",
     "Machine",
     "Prediction",
+    "RequiredBuffer",
     "Solution",
     "Sweep",
     "Trace",
@@ -47,6 +49,7 @@ __all__ = [
     "predict",
     "read_trace",
     "replay",
+    "required_buffer",
     "solve",
     "summarise",
     "sweep",

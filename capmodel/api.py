@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from capmodel.application import Application, load_application, own_work
+from capmodel.application import (
+    DEFAULT_APPLICATION,
+    Application,
+    load_application,
+    own_work,
+)
 from capmodel.assemble import Choices, assemble
 from capmodel.backend import Backend, load_backend
 from capmodel.columns import checked_column, is_column
@@ -23,7 +28,6 @@ from capmodel.solvers import solve
 from capmodel.workload import WIRE_OVERHEAD, Bursts, Workload
 
 DEFAULT_MACHINE = "braun_amd"
-DEFAULT_APPLICATION = "tcpdump"
 
 
 def predict(

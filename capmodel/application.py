@@ -15,6 +15,7 @@ from capmodel.errors import damaged_file, unknown_choice
 from capmodel.quantities import parse_duration
 from capmodel.references import reference
 
+DEFAULT_APPLICATION = "tcpdump"
 _TOP: dict[str, type | tuple[type, ...]] = {
     "title": str, "costs": list, "snaplen": int, "source": str, "locator": str, "notes": str,
     "level": list, "sizes": list, "scale": str,

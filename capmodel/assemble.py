@@ -169,6 +169,24 @@ def _buffer(
     return Buffer(capacity, rule.kind), memory
 
 
+def buffer_memory(
+    workload: Workload, application: Application, backend: Backend, choices: Choices
+) -> Number:
+    """Memory of one process's buffer.
+
+    Parameters
+    ----------
+    workload, application, backend, choices
+        As for :func:`assemble`.
+
+    Returns
+    -------
+    float or ndarray
+        [bytes]
+    """
+    return _buffer(backend, choices, application, workload)[1]
+
+
 def _refuse_empty(capacity: Any, amount: BufferSize, slot: Any) -> None:
     if some(floats(capacity) < 1.0):
         raise ValueError(

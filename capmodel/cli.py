@@ -68,7 +68,7 @@ def _predict(options: argparse.Namespace) -> int:
     asked += [{"burst": burst_of(options.burst)}] if options.burst is not None else []
     answers = [prediction.survives(**question) for question in asked]
     if options.json:
-        extra: dict[str, Any] = {"explanation": prediction.explain()} if options.reasons else {}
+        extra: dict[str, Any] = _reasons(prediction) if options.reasons else {}
         if answers:
             extra["survival"] = [answer.to_dict() for answer in answers]
         print(out.as_json({**prediction.to_dict(), **extra}))
@@ -83,13 +83,30 @@ def _predict(options: argparse.Namespace) -> int:
     return 0
 
 
+def _reasons(prediction: Prediction) -> dict[str, Any]:
+    changes = [remedy.to_dict() for remedy in prediction.remedies()]
+    return {"explanation": prediction.explain(), "remedies": changes}
+
+
 def _explain(options: argparse.Namespace) -> int:
     prediction = _predicted(options)
     if options.json:
-        print(out.as_json({"explanation": prediction.explain().split("\n\n")}))
+        reasons = _reasons(prediction)
+        print(out.as_json({**reasons, "explanation": reasons["explanation"].split("\n\n")}))
     else:
         print(out.paragraphs(prediction.explain()))
     return 0
+
+
+def _buffer(options: argparse.Namespace) -> int:
+    sizing: Any = import_module("capmodel.sizing")
+    found = sizing.required_buffer(loss=options.loss, stage=options.stage, **arguments(options))
+    _print_warnings(found.prediction)
+    if options.json:
+        print(out.as_json(found.to_dict()))
+    else:
+        print("\n\n".join([str(found), *([out.paragraphs(found.reason)] if found.reason else [])]))
+    return 0 if found.enough else 1
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -235,6 +252,20 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--references", action="store_true", help="list the sources of the numbers")
 
 
+def _add_buffer(parser: argparse.ArgumentParser) -> None:
+    asked = parser.add_argument_group("what is asked")
+    asked.add_argument("--loss", metavar="SHARE", required=True, help="share of offered packets "
+                       "that may be lost: 1e-6, 0.1%%")  # fmt: skip
+    asked.add_argument("--stage", metavar="STAGE", default="buffer", help="what is to be sized: "
+                       "buffer or ring (default: buffer)")  # fmt: skip
+    add_path_options(parser)
+    # a run of some length keeps what it holds at its end: without one it does not end
+    parser.set_defaults(duration=None)
+    for action in parser._actions:
+        if action.dest == "duration":
+            action.help = "length of the run: 100s, 5min (default: endless)"
+
+
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
     add_path_options(parser, several=True)
     parser.add_argument("--out", metavar="FILE", help="write FILE, which ends in .csv or .json, "
@@ -365,6 +396,10 @@ COMMANDS: dict[str, _Command] = {
     "explain": _Command("say why a set-up loses packets", add_path_options, _explain, (
         "capmodel explain --rate 1.27Mpps --application packzip:3",
     ), "The same text as 'capmodel predict --reasons', without the table."),
+    "buffer": _Command("say how large a buffer must be for a loss", _add_buffer, _buffer, (
+        "capmodel buffer --rate 300kpps --arrivals poisson --work 2us --loss 1e-6",
+        "capmodel buffer --rate 500kpps --arrivals poisson --loss 0.1% --stage ring --json",
+    )),
     "sweep": _Command("predict a whole grid of set-ups, as CSV or JSON", _add_sweep, _sweep, (
         "capmodel sweep --rate 0.2Mpps:1.4Mpps:25 --backend pf_packet,pf_ring --out rates.csv",
         "capmodel sweep --rate 1.27e6 --work log:50ns:20us:60 --intervals --format json",
@@ -448,8 +483,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status [-]: 0; 1 if a claim fails; 2 after an error, which is one sentence on standard
-        error; 130 if interrupted.
+        Exit status [-]: 0; 1 if a claim fails or no buffer is enough; 2 after an error, which is
+        one sentence on standard error; 130 if interrupted.
 
     Examples
     --------

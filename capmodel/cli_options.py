@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from capmodel.api import DEFAULT_APPLICATION, DEFAULT_MACHINE
+from capmodel.api import DEFAULT_MACHINE
+from capmodel.application import DEFAULT_APPLICATION
 from capmodel.quantities import (
     parse_buffer,
     parse_duration,

@@ -68,8 +68,13 @@ def traffic_text(summary: TrafficSummary) -> str:
 
 
 def paragraphs(text: str) -> str:
-    """Text folded to the width of a table."""
-    return "\n\n".join(textwrap.fill(part, WIDTH) for part in text.split("\n\n"))
+    """Text folded to the width of a table; indented lines stay as they are."""
+    return "\n\n".join(_folded(part) for part in text.split("\n\n"))
+
+
+def _folded(paragraph: str) -> str:
+    lines = paragraph.split("\n")
+    return "\n".join(text if text.startswith(" ") else textwrap.fill(text, WIDTH) for text in lines)
 
 
 def listed(heading: str, lines: Sequence[str]) -> str:

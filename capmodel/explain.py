@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from textwrap import indent
 from typing import TYPE_CHECKING
 
-from capmodel.application import own_work
-from capmodel.assemble import Choices, assemble
-from capmodel.backend import load_backend
 from capmodel.formulary.bursts import buffer_for_loss_on_off
 from capmodel.numerics.arrival_process import MAP
 from capmodel.quantities import format_duration, format_rate, format_share
-from capmodel.results import LEAST_DROPS
+from capmodel.remedies import remedies
+from capmodel.results import INTERVAL_LEVEL, LEAST_DROPS
 from capmodel.solvers import solve
+from capmodel.tables import WIDTH, text_table
 from capmodel.workload import Bursts
 
 if TYPE_CHECKING:
@@ -31,14 +30,14 @@ def explain(prediction: Prediction) -> str:
     Returns
     -------
     str
-        Paragraphs of plain sentences, separated by blank lines.
+        Paragraphs of plain sentences, separated by blank lines; lines of a table are indented.
     """
     by_arrivals = _BY_ARRIVALS.get(type(prediction.workload.arrivals))
     limits = by_arrivals or _LIMITS[prediction.bottleneck]
-    parts = [_headline(prediction), limits(prediction)]
-    parts += [text for text in (_wakeups(prediction), _remedies(prediction)) if text]
+    parts = [_headline(prediction), limits(prediction), _placements(prediction)]
+    parts += [_wakeups(prediction), _remedies(prediction)]
     parts.append(_certainty(prediction))
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _headline(p: Prediction) -> str:
@@ -161,7 +160,37 @@ _LIMITS: dict[str, Callable[[Prediction], str]] = {
 }
 
 
+_LISTED = 4  # remedies, the best ones
+
 _BY_ARRIVALS: dict[type, Callable[[Prediction], str]] = {Bursts: _bursts, MAP: _modulated}
+
+
+_WHERE = {
+    "same": "the consumer on the kernel's own core",
+    "split": "the consumer on a core of its own",
+}
+
+
+def _placements(p: Prediction) -> str:
+    """What an automatic scheduler mixes."""
+    if not p.path.alternatives:
+        return ""
+    cores, drawn = p.path.cores, []
+    leaving = {"same": float(cores.leave_same), "split": float(cores.leave_split)}
+    total = sum(leaving.values())
+    for place in p.path.alternatives:
+        name = place.cores.pinning
+        # the longer a placement lasts, the more seldom it is left: its share is the other's rate
+        time = (total - leaving[name]) / total
+        captured = float(solve(place, p.solver).captured)
+        drawn.append(
+            f"{_WHERE[name]} ({name}) for {format_share(time)} of the time, capturing "
+            f"{format_share(captured)}"
+        )
+    return (
+        f"The scheduler moves between two placements: {drawn[0]}; and {drawn[1]}. What is said "
+        "here is their mean."
+    )
 
 
 def _wakeups(p: Prediction) -> str:
@@ -194,61 +223,21 @@ def _share(share: float) -> str:
     return format_share(share if share >= 1e-6 else 0.0)
 
 
-def _variants(p: Prediction) -> list[tuple[str, float]]:
-    """Captured share of set-ups that differ in one thing."""
-    found: list[tuple[str, float]] = []
-
-    def tried(label: str, backend: str | None, choices: Choices, work: float | None = None) -> None:
-        try:
-            mechanism = load_backend(backend) if backend else p.backend
-            application = p.application if work is None else own_work(work, p.application.snaplen)
-            other = {knob: None for knob in ("ring", "buffer") if knob not in mechanism.knobs}
-            path = assemble(
-                p.workload, application, mechanism, p.machine, replace(choices, **other)
-            )
-            found.append((label, float(solve(path).captured)))
-        except ValueError:
-            return  # this machine has no numbers for that variant
-
-    plain = replace(p.choices, threshold=None, timeout=None, sleep=None)
-    if p.choices.pinning != "auto" and p.machine.cores > 1:
-        other = "split" if p.path.cores.pinning == "same" else "same"
-        name = "different cores" if other == "split" else "one core"
-        tried(f"kernel and consumer on {name}", None, replace(p.choices, pinning=other))
-    if p.path.wakeup.policy == "poll" and p.path.buffer.kind == "slots":
-        spare = float(p.path.kernel.cost - p.path.consumer.cost)
-        if spare > 0.0 and p.bottleneck == "kernel":
-            own = float(p.path.consumer.cost) + spare - _read_cost(p)
-            tried(f"{format_duration(spare)} more work per packet", None, p.choices, own)
-        tried("signalling after 128 packets or 10 ms", "pf_packet_modified", plain)
-    for label, name in (
-        ("PF_RING", "pf_ring"), ("PF_RING on TNAPI drivers", "tnapi_pf_ring"),
-        ("TPACKET_V3 blocks", "tpacket_v3"), ("AF_XDP", "af_xdp"),
-    ):  # fmt: skip
-        if name != p.backend.name:
-            tried(label, name, plain)
-    return found
-
-
-def _read_cost(p: Prediction) -> float:
-    """What the backend itself charges the consumer per packet [s]."""
-    path = assemble(
-        p.workload, own_work(0.0, p.application.snaplen), p.backend, p.machine, p.choices
-    )
-    return float(path.consumer.cost)
-
-
 def _remedies(p: Prediction) -> str:
     if p.loss < 1e-3:
         return ""
-    better = sorted(
-        ((label, share) for label, share in _variants(p) if share > p.captured + 5e-3),
-        key=lambda pair: -pair[1],
-    )
+    better = remedies(p)[:_LISTED]
     if not better:
         return "None of the other set-ups known for this machine captures more."
-    listed = "; ".join(f"{label}: {format_share(share)}" for label, share in better[:4])
-    return f"What would help, each change alone: {listed}."
+    rows = [[each.change, format_share(each.captured), each.words] for each in better]
+    heads = ["change", "captured", "what that is"]
+    if p.machine.samples:
+        heads.insert(2, f"{100 * INTERVAL_LEVEL:g} % interval")
+        for row, each in zip(rows, better, strict=True):
+            low, high = each.interval()
+            row.insert(2, f"{100 * low:.1f} to {100 * high:.1f} %")
+    table = indent(text_table(heads, rows, width=WIDTH - 2), "  ")
+    return f"What would help, each change alone:\n{table}"
 
 
 def _certainty(p: Prediction) -> str:

@@ -19,13 +19,13 @@ from capmodel.machine import UNPUBLISHED, Machine
 from capmodel.path import CapturePath
 from capmodel.quantities import format_duration, format_rate, format_share
 from capmodel.references import reference
-from capmodel.results import LEAST_DROPS, REGIMES, Solution
+from capmodel.results import INTERVAL_LEVEL, LEAST_DROPS, REGIMES, Solution
 from capmodel.workload import Workload
 
 if TYPE_CHECKING:
+    from capmodel.remedies import Remedy
     from capmodel.stalls import Survival
 
-INTERVAL_LEVEL = 0.9
 SAMPLE_SOLVER = "closed_form"  # the one that takes a whole sample at once
 _SHARES = ("captured", "loss")
 LIMITS = {"unsaturated": "nothing"}  # bottlenecks that would not read well after "limited by"
@@ -356,6 +356,19 @@ class Prediction:
         from capmodel.explain import explain
 
         return explain(self)
+
+    def remedies(self) -> tuple[Remedy, ...]:
+        """Changes of one argument that capture noticeably more, the best first.
+
+        Returns
+        -------
+        tuple of Remedy
+            Each with the arguments as typed, the captured share and its interval. See
+            :func:`capmodel.remedies.remedies`.
+        """
+        from capmodel.remedies import remedies
+
+        return remedies(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Inputs, results, interval and provenance as plain Python values, ready for JSON.

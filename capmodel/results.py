@@ -14,6 +14,7 @@ from capmodel.path import CapturePath, Number
 REGIMES = ("unsaturated", "kernel", "consumer", "shared core", "buffer", "card")
 STAGES = ("ring", "buffer")
 LEAST_DROPS = 1e-9  # a packet in thirty years [1/s]: less is none, for people
+INTERVAL_LEVEL = 0.9  # of the intervals that are printed [-]
 
 
 class Distributions(Protocol):

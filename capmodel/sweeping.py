@@ -20,9 +20,8 @@ from capmodel.assemble import assemble
 from capmodel.backend import load_backend
 from capmodel.machine import Machine, load_machine
 from capmodel.numerics.arrival_process import MAP
-from capmodel.prediction import INTERVAL_LEVEL
 from capmodel.quantities import parse_buffer, parse_duration, parse_rate, parse_slots
-from capmodel.results import REGIMES, Solution
+from capmodel.results import INTERVAL_LEVEL, REGIMES, Solution
 from capmodel.solvers import solve
 from capmodel.sweep_result import BOTTLENECK, INTERVAL_ENDS, Sweep
 from capmodel.sweep_support import supported_axes

@@ -43,8 +43,7 @@ def _register() -> None:
 import numpy as np
 from hypothesis import strategies as st
 
-from capmodel.api import DEFAULT_APPLICATION
-from capmodel.application import load_application
+from capmodel.application import DEFAULT_APPLICATION, load_application
 from capmodel.assemble import Choices, assemble
 from capmodel.backend import Backend, backend_names, load_backend
 from capmodel.machine import Machine, load_machine, machine_names

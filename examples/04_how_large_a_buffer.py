@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from capmodel import Bursts, predict, sweep
+from capmodel import Bursts, predict, required_buffer, sweep
 from capmodel.formulary import buffer_for_loss_on_off, loss_on_off_fluid
 from capmodel.plot import plot_sweep
 
@@ -90,6 +90,23 @@ slots = [f"{needed * share // 8} slots" for share in range(1, 13)]
 curve = sweep(mean, arrivals=bursts, buffer=slots, work=busy, duration="24h")
 axes = plot_sweep(curve, "buffer", "loss")
 assert np.all(np.diff(curve["loss"]) < 0.0)
+
+# %% [markdown]
+# The formula knows bursts of exponential length. For any arrivals, and any backend, the model
+# itself is searched; on the command line that is `capmodel buffer --loss 1e-3 ...`.
+
+# %%
+found = required_buffer(mean, target, arrivals=bursts, work=busy)
+print(f"searched: {found.slots} slots, {found.memory:,.0f} bytes, {100 * found.loss:.4f} % lost")
+assert np.isclose(found.slots, needed, rtol=0.05)
+
+random = required_buffer(mean, target, arrivals="poisson", work=busy)
+print(f"packets that come at random, without bursts, need {random.slots} slots")
+assert random.slots < found.slots / 10
+
+hopeless = required_buffer(RATE, target, work=work)
+print(hopeless.reason)
+assert not hopeless.enough
 
 # %% [markdown]
 # ## Too large hurts

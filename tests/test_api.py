@@ -317,3 +317,16 @@ def test_every_argument_is_documented() -> None:
     names = re.findall(r"^([a-z_, ]+) :", section, flags=re.MULTILINE)
     documented = {name.strip() for line in names for name in line.split(",")}
     assert documented == set(inspect.signature(predict).parameters)
+
+
+def test_the_receivers_of_a_published_rig_spin() -> None:
+    """Who spins is never woken, whatever a wakeup would cost; who polls pays for every one."""
+    for backend in ("af_xdp_busy", "tpacket_v2_busy"):
+        busy = predict(5e5, machine="e5_2660_fosdem", backend=backend, application="sink")
+        assert busy.captured == 1.0
+        assert busy.wakeup_rate == busy.poll_rate == 0.0
+        assert busy.utilisation["consumer"] == pytest.approx(1.0)
+    polling = predict(1.5e6, machine="e5_2660_fosdem", backend="af_xdp", application="sink")
+    cost = float(polling.path.wakeup.cost)
+    assert 0.0 < polling.wakeup_rate * cost < 1.0  # less than the kernel's core has time for
+    assert polling.batch > 2.0

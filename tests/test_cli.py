@@ -93,8 +93,14 @@ def test_explain(capsys):
     assert status == 0
     assert " ".join(out.split()) == " ".join(predict("1.27Mpps").explain().split())
     assert narrow(out)
+    assert "\n  backend tnapi_pf_ring  " in out  # a table is not folded
     _, out, _ = run(capsys, "explain", "--rate", "1.27Mpps", "--json")
-    assert len(json.loads(out)["explanation"]) >= 3
+    reasons = json.loads(out)
+    assert len(reasons["explanation"]) >= 3
+    best, wanted = reasons["remedies"][0], predict("1.27Mpps", backend="tnapi_pf_ring")
+    assert best["arguments"] == {"backend": "tnapi_pf_ring"}
+    assert best["captured"] == wanted.captured
+    assert tuple(best["captured_interval"].values()) == wanted.interval()
 
 
 def test_warnings_are_one_line_on_standard_error(capsys):

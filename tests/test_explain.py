@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from capmodel import Prediction, load_backend, load_machine, machine_names, predict
-from capmodel.quantities import format_duration, format_rate, format_share, parse_share
+from capmodel import Prediction, load_machine, machine_names, predict
+from capmodel.quantities import format_duration, format_rate, format_share
+from capmodel.remedies import variants
 from capmodel.support import supported_backends
 
 # One scenario per regime, the words that must name it, and one that must not be there.
@@ -128,25 +129,29 @@ def test_who_pays_for_wakeups() -> None:
     assert "The consumer is never woken, so the kernel pays for no wakeups." in alone.explain()
 
 
-REMEDY = re.compile(r"What would help, each change alone: (?P<list>.*)\.$", re.MULTILINE)
-
-
-def remedies(prediction: Prediction) -> dict[str, float]:
-    """The changes that the text proposes and what it says that they capture."""
-    match = REMEDY.search(prediction.explain())
-    if match is None:
+def listed(prediction: Prediction) -> dict[str, tuple[float, ...]]:
+    """The changes that the text proposes, as typed: captured share, ends of its interval."""
+    _, found, rest = prediction.explain().partition("What would help, each change alone:\n")
+    if not found:
         return {}
-    pairs = (item.rpartition(": ") for item in match["list"].split("; "))
-    return {name: parse_share(share, name="share") for name, _, share in pairs}
+    head, *rows = rest.split("\n\n")[0].split("\n")
+    columns = [head.index(name) for name in ("change", "captured", "what that is")]
+    table = {}
+    for row in rows:
+        numbers = row[columns[1] : columns[2]].replace("to", "%").split("%")
+        shares = [float(number) / 100.0 for number in numbers if number.strip()]
+        table[row[columns[0] : columns[1]].strip()] = tuple(shares)
+    return table
 
 
-BACKENDS = {
-    "PF_RING": "pf_ring",
-    "PF_RING on TNAPI drivers": "tnapi_pf_ring",
-    "TPACKET_V3 blocks": "tpacket_v3",
-    "AF_XDP": "af_xdp",
-    "signalling after 128 packets or 10 ms": "pf_packet_modified",
-}
+def typed(change: str) -> dict[str, str | None]:
+    """Arguments of `predict` from a change as typed; None where one must go."""
+    pairs = (part.split(" ", 1) for part in change.split(", "))
+    return {
+        value if word == "no" else word: None if word == "no" else value for word, value in pairs
+    }
+
+
 LOSSY: list[dict[str, Any]] = [
     {"rate": 1.27e6},
     {"rate": 1.27e6, "pinning": "same"},
@@ -160,65 +165,88 @@ LOSSY: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", LOSSY, ids=str)
-def test_remedies_really_capture_more(options: dict[str, Any]) -> None:
+def test_remedies_capture_what_the_text_says_when_typed(options: dict[str, Any]) -> None:
     base = predict(**options)
     assert base.loss > 0.05
-    proposed = remedies(base)
+    proposed = listed(base)
     if not proposed:
         assert "None of the other set-ups known for this machine captures more" in base.explain()
-    for label, share in proposed.items():
-        changed = dict(options)
-        if label in BACKENDS:
-            changed["backend"] = BACKENDS[label]
-        elif label.endswith("cores") or label.endswith("one core"):
-            changed["pinning"] = "split" if "different" in label else "same"
-        else:
-            assert label.endswith(" more work per packet")
-            continue  # see the next test
-        for knob in ("ring", "buffer"):
-            if knob not in load_backend(changed.get("backend", "pf_packet")).knobs:
-                changed.pop(knob, None)
+    for change, (share, low, high) in proposed.items():
+        arguments = typed(change)
+        changed = {**options, **arguments}
+        if "work" in arguments:
+            changed.pop("application", None)
         found = predict(**changed)
-        assert found.captured > base.captured
+        assert found.captured > base.captured + 4e-3
         assert format_share(found.captured) == format_share(share)
-    assert sorted(proposed.values(), reverse=True) == list(proposed.values())
+        assert found.interval() == pytest.approx((low, high), abs=6e-4)
+    shares = [share for share, _, _ in proposed.values()]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_what_a_change_forbids_is_said() -> None:
+    base = predict(1.27e6, backend="bpf", buffer="64KiB")
+    by_name = {each.arguments["backend"]: each for each in variants(base) if "backend" in
+               each.arguments}  # fmt: skip
+    assert by_name["tpacket_v3"].arguments == {"backend": "tpacket_v3"}
+    late = predict(1.27e6, backend="pf_packet_modified", threshold=2)
+    ring = next(each for each in variants(late) if each.arguments.get("backend") == "pf_ring")
+    if "threshold" in ring.arguments:
+        assert ring.change == "backend pf_ring, no threshold"
+    with pytest.raises(ValueError, match="threshold"):
+        predict(1.27e6, backend="tpacket_v3", threshold=2)
+    blocks = next(each for each in variants(late) if each.arguments.get("backend") == "tpacket_v3")
+    assert blocks.change == "backend tpacket_v3, no threshold"
 
 
 def test_some_remedy_is_found_for_the_papers_own_case() -> None:
     # sections 4.2 to 4.4: PF_RING, modified signalling and more work all help PF_PACKET
     base = predict(1.27e6)
-    looked_at = _all_remedies(base)
-    for label in ("PF_RING", "PF_RING on TNAPI drivers", "signalling after 128 packets or 10 ms"):
-        assert looked_at[label] > base.captured
-    assert len(remedies(base)) == 4  # the best of them are said
-    assert max(looked_at.values()) == pytest.approx(max(remedies(base).values()), abs=1e-3)
+    looked_at = {each.change: each for each in variants(base)}
+    for name in ("pf_ring", "tnapi_pf_ring", "pf_packet_modified"):
+        assert looked_at[f"backend {name}"].captured > base.captured
+    assert "128 packets or 10 ms" in looked_at["backend pf_packet_modified"].words
+    assert len(listed(base)) == 4  # the best of them are said
+    assert [each.change for each in base.remedies()][:4] == list(listed(base))
     # on one core it is the second that helps (section 4.1)
-    assert "kernel and consumer on different cores" in remedies(predict(1.27e6, pinning="same"))
+    assert "pinning split" in listed(predict(1.27e6, pinning="same"))
 
 
-def test_more_work_captures_as_much_as_the_text_says() -> None:
+def test_more_work_makes_the_consumer_no_quicker_than_the_kernel() -> None:
     for rate in (1.1e6, 1.27e6):
         base = predict(rate)
-        label = next((name for name in _all_remedies(base) if "more work" in name), None)
-        assert label is not None
-        extra = label.removesuffix(" more work per packet")
-        cost = base.machine.value("tcpdump")
-        spare = float(base.path.kernel.cost - base.path.consumer.cost)
-        # there two regimes meet, and rounding decides which of them speaks
-        found = [predict(rate, work=cost + spare * near).captured for near in (1 - 1e-9, 1 + 1e-9)]
-        assert min(found) > base.captured
-        said = _all_remedies(base)[label]
-        assert min(found) * (1 - 1e-9) <= said <= max(found) * (1 + 1e-9)
-        assert max(found) == pytest.approx(min(found), rel=1e-4)
-        assert extra.endswith(" ns")
-        assert float(extra.removesuffix(" ns")) == pytest.approx(spare * 1e9, rel=5e-3)
+        more = next(each for each in variants(base) if "work" in each.arguments)
+        found = predict(rate, **more.arguments)
+        assert found.captured == more.captured > base.captured
+        gap = float(found.path.consumer.cost) - float(base.path.kernel.cost)
+        assert 0.0 <= gap < 1e-9  # rounded up to what is printed
+        extra = float(found.path.consumer.cost - base.path.consumer.cost)
+        assert more.words == f"{format_duration(extra)} more work per packet"
 
 
-def _all_remedies(prediction: Prediction) -> dict[str, float]:
-    """Every variant that was looked at, not only the best four."""
-    from capmodel.explain import _variants
+def test_a_scheduler_is_explained_by_the_placements_it_mixes() -> None:
+    mixed = predict(1.27e6, pinning="auto")
+    places = {name: predict(1.27e6, pinning=name).captured for name in ("same", "split")}
+    text = mixed.explain()
+    cores = mixed.path.cores
+    # Little's law of visits: a placement that is left half as often holds for twice as long
+    holds = {"same": 1.0 / float(cores.leave_same), "split": 1.0 / float(cores.leave_split)}
+    for name, captured in places.items():
+        share = holds[name] / sum(holds.values())
+        assert (
+            f"({name}) for {format_share(share)} of the time, capturing {format_share(captured)}"
+            in text
+        )
+    mean = sum(holds[name] * places[name] for name in places) / sum(holds.values())
+    assert mixed.captured == pytest.approx(mean, rel=1e-9)
+    assert {"pinning same", "pinning split"} <= {each.change for each in variants(mixed)}
+    assert "The scheduler moves" not in predict(1.27e6).explain()
 
-    return dict(_variants(prediction))
+
+def test_a_reader_of_the_cards_ring_fills_that() -> None:
+    slow = predict(1.27e6, backend="ncap", application="packzip:3")
+    seconds = float(slow.path.buffer.capacity) / slow.drops["ring"]
+    assert f"postpones the loss by {format_duration(seconds)}" in slow.explain()
 
 
 def test_looking_without_sleeping_is_not_charged_to_wakeups() -> None:
@@ -243,6 +271,9 @@ def test_a_machine_without_a_sample_says_so() -> None:
     text = predict(1.27e6, machine=machine).explain()
     assert "costs come without an uncertainty" in text
     assert "90 %" not in text
+    assert [len(numbers) for numbers in listed(predict(1.27e6, machine=machine)).values()] == [
+        1
+    ] * 4
 
 
 def test_a_postponed_loss_is_the_time_to_fill() -> None:

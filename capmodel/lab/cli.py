@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ from capmodel.cli_options import Option, single
 from capmodel.cli_output import as_json, progress_bar
 from capmodel.errors import unknown_choice
 from capmodel.lab import cli_fit
+from capmodel.lab.disturbance import Disturbance, disturbances
 from capmodel.lab.point import LabPoint
 from capmodel.lab.receivers import RECEIVERS
 from capmodel.lab.repeats import Repeats, row
@@ -88,12 +90,16 @@ def _point(options: argparse.Namespace) -> LabPoint:
 
 def _run(options: argparse.Namespace) -> int:
     result = run_point(_point(options))
-    print(as_json(result.to_dict()) if options.json else run_text(result))
+    if options.json:
+        told = [{**asdict(each), "text": str(each)} for each in disturbances(result)]
+        print(as_json({**result.to_dict(), "disturbances": told}))
+    else:
+        print(run_text(result))
     return 0
 
 
 def run_text(result: LabRun) -> str:
-    """The counters of a run under a heading.
+    """The counters of a run under a heading, and what disturbed it.
 
     Parameters
     ----------
@@ -119,14 +125,23 @@ def run_text(result: LabRun) -> str:
         ("wait calls", polls),
         ("kernel per packet", format_duration(result.kernel_time)),
         ("consumer per packet", format_duration(result.consumer_time)),
-        ("sender held up", f"{format_duration(result.waited)} in all, "
-                           f"{format_duration(result.late)} at most"),
-        ("stolen", format_duration(result.stolen)),
+        ("sender's core to others", f"{format_duration(result.waited)} in all; longest pause of "
+                                    f"the sender {format_duration(result.late)}"),
+        ("stolen by the hypervisor", format_duration(result.stolen)),
     ]  # fmt: skip
     shown = [(name, text) for name, text in lines if text is not None]
     width = max(len(name) for name, _ in shown)
     head = f"{title}{consumers}, pinning {point.pinning}"
-    return "\n".join([head, *(f"  {name:<{width}}  {text}" for name, text in shown)])
+    text = [head, *(f"  {name:<{width}}  {value}" for name, value in shown)]
+    found = disturbances(result)
+    if found:
+        text += ["This run was disturbed; its numbers are not those of a quiet machine:"]
+        text += [_item(each) for each in found]
+    return "\n".join(text)
+
+
+def _item(disturbance: Disturbance) -> str:
+    return textwrap.fill(f"- {disturbance}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _add_showcase(parser: argparse.ArgumentParser) -> None:
@@ -154,10 +169,25 @@ def _showcase(
               f"and quartiles of {rows[0]['runs']} runs")  # fmt: skip
         table = [[_COLUMNS[name](item) for name in columns] for item in rows]
         print(text_table(columns, table))
+        if told := _disturbed_text(series):
+            print(f"\n{told}")
     if options.plot is not None:
         figures: Any = import_module("capmodel.lab.figures")
         import_module("capmodel.plot").save(figures.draw(series), options.plot)
     return 0
+
+
+def _disturbed_text(series: Sequence[Repeats]) -> str:
+    """How many runs were disturbed, and the worst of each kind."""
+    told = [(run, disturbances(run)) for repeats in series for run in repeats.runs]
+    count = sum(bool(found) for _, found in told)
+    if not count:
+        return ""
+    worst: dict[str, Disturbance] = {}
+    for each in sorted((each for _, found in told for each in found), key=lambda each: each.share):
+        worst[each.who + each.whom] = each
+    head = f"{count} of {len(told)} runs were disturbed; of each kind the worst:"
+    return "\n".join([head, *map(_item, worst.values())])
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -186,7 +216,7 @@ _COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "wakeups/s": lambda item: round(item["wakeup_rate"]),
     "polls/s": lambda item: round(item["poll_rate"]),
     "kernel [us]": lambda item: round(1e6 * item["kernel_time"], 2),
-    "held up [%]": _per_cent("disturbed"),
+    "disturbed [%]": _per_cent("disturbed"),
 }
 _SHARED = tuple(name for name in _COLUMNS if name != "pinning")
 

@@ -50,7 +50,9 @@ class _Waits:
     polls: Array
     waiting: Array
     wakes: Number
-    held: Array  # mean time a packet waits for others or for the reader [s]
+    held: Array  # mean time a packet waits for others [s]
+    awake: Number = 0.0  # from the signal until the consumer works, the context switch apart [s]
+    together: Number = 1.0  # packets that one wakeup hands over, by the policy alone [-]
     switches: Number = 1.0  # context switches per cycle
     kept: Array | None = None  # packets in a buffer of blocks, whose cycles go on in overload
 
@@ -132,7 +134,10 @@ def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
         busy = minimum(taken * (path.kernel.cost + path.consumer.cost), 1.0)
         mix = clip(path.arrivals.scv, 0.0, 1.0)
         cycles = minimum(taken * (1.0 - mix * busy) / away.least, taken)
-    return _Waits(lost, cycles, turn.polls, turn.busy, away.wakes, 0.5 * (away.burst + away.signal))
+    late = wakeup.latency * away.wakes
+    held = 0.5 * (away.burst - late)
+    awake, together = away.signal + late, maximum(away.least, 1.0)
+    return _Waits(lost, cycles, turn.polls, turn.busy, away.wakes, held, awake, together)
 
 
 def _block_waits(
@@ -153,8 +158,29 @@ def _block_waits(
     kept = block_occupancy(buffer, slow, taken, lost, asleep, work, delay)
     return _Waits(
         lost, closed * processes, np.ones_like(lost), floats(path.wakeup.poll_cost), asleep,
-        0.0 * lost, asleep, kept,
+        0.0 * lost, switches=asleep, kept=kept,
     )  # fmt: skip
+
+
+def _time_in_buffer(
+    path: CapturePath, taken: Array, cycles: Array, waits: _Waits, batches: Batches
+) -> Array:
+    """Mean time from the kernel's hands until the consumer is done with a packet [s].
+
+    All packets that a wakeup hands over wait for signal and context switch; on top, each waits
+    until the kernel has taken the others and the consumer is done with those before it.
+    """
+    kernel, wakeup = path.kernel, path.wakeup
+    work = floats(path.consumer.cost * path.consumer.processes)
+    # what an interrupt gathered is worked off before the next one, else the kernel cuts in
+    stretch = _inverse(maximum(1.0 - batches.ring_load, 1e-9))
+    each = work * where(batches.size > 0.0, 1.0, stretch)
+    gathered = maximum(batches.size, 1.0)
+    together = maximum(waits.together, gathered)
+    woken = minimum(cycles / path.consumer.processes * together * _inverse(taken), 1.0)
+    started = woken * (waits.awake + waits.wakes * wakeup.switch_cost)
+    others = 0.5 * ((gathered - 1.0) * kernel.cost + (together - 1.0) * each)
+    return np.asarray(each + waits.held + started + others)
 
 
 def _outcome(
@@ -185,11 +211,7 @@ def _outcome(
     # no wakeup happens that the core has no time for: batches grow instead
     signal = wakeup.cost * waits.wakes + wakeup.switch_cost * waits.switches
     cycles = minimum(cycles, _affordable(slack, signal + paid))
-    slow = work * _inverse(maximum(1.0 - kernel_load, 1e-9)) + waits.held
-    # the kernel takes the whole batch, each c_k, then the consumer works on it, each c_a: a
-    # triangle of N over N (c_k + c_a)
-    in_batch = 0.5 * taken * (kernel.cost + work) / load.looks
-    slow = maximum(slow, where(taken > load.looks, in_batch, 0.0))
+    slow = _time_in_buffer(path, taken, cycles, waits, batches)
     regime = where(
         overload,
         regime_index("shared core"),
