@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.formulary._elementwise import floats, maximum, some
+from capmodel.formulary._elementwise import floats, maximum, minimum, some, where
+from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
+from capmodel.solvers._gathering import gathered
 
 Flags = npt.NDArray[np.bool_]
 _SLEEPS = ("poll", "read")
@@ -89,6 +91,18 @@ def _tiny_buffer(path: CapturePath) -> bool:
     return some(floats(path.buffer.capacity) < 4.0 * backlog)
 
 
+def batch_over_half_buffer(path: CapturePath) -> Array:
+    """What the kernel takes for one interrupt before the reader's turn, over half of the buffer."""
+    together = gathered(path)
+    load = minimum(floats(path.arrivals.peak_rate) * path.kernel.cost, 1.0 - 1e-9)
+    batch = together * where(load < 0.5, 1.0, 1.0 / (1.0 - load))
+    return where(together > 1.0, 2.0 * batch / path.buffer.capacity, 0.0)
+
+
+def _batch_fills_buffer(path: CapturePath) -> bool:
+    return path.cores.pinning == "same" and some(batch_over_half_buffer(path) > 1.0)
+
+
 LIMITS: tuple[Limit, ...] = (
     Limit(
         _yielding,
@@ -114,13 +128,20 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         _lockstep,
         "several processes with constant services fall into lockstep, which the mean field does "
-        "not know: the carried rate may be 70 % too high or half of what it is (wakeups of up to "
-        "four packets' time)",
+        "not know: the carried rate may be 2.5 times too high or half of what it is (wakeups of up "
+        "to four packets' time)",
     ),
     Limit(
         _tiny_buffer,
         "the buffer is of the size of the backlog that one wakeup leaves: random delays cost more "
         "than the closed form says, and the carried rate may be 30 % too high or too low",
+        doubted=False,
+    ),
+    Limit(
+        _batch_fills_buffer,
+        "on one core the kernel takes all that an interrupt gathered before the reader may run: "
+        "the carried rate is too high, at most by as many times as such a batch is larger than "
+        "half of the buffer",
         doubted=False,
     ),
 )

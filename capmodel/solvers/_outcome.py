@@ -69,12 +69,14 @@ def finish(
     ring = maximum(outcome.ring_drops - ring_absorbed, 0.0)
     buffer = maximum(outcome.buffer_drops - absorbed, 0.0)
     carried = maximum(offered - ring - buffer, 0.0)
-    packets = outcome.ring_occupancy + outcome.buffer_occupancy
     with np.errstate(divide="ignore", invalid="ignore"):
         # what a full buffer takes once is no flow, and below that share all is rounding
         flow = offered - outcome.ring_drops - outcome.buffer_drops
         flow = where(flow > _ROUNDING * offered, flow, carried)
-        sojourn = where(carried > 0.0, packets / flow, np.inf) + outcome.delay
+        # packets that the full buffer refuses have been in the ring too
+        passed = maximum(flow, offered - outcome.ring_drops)
+        sojourn = outcome.ring_occupancy / passed + outcome.buffer_occupancy / flow
+        sojourn = where(carried > 0.0, sojourn, np.inf) + outcome.delay
     return Solution(
         path=path,
         solver=NAME,

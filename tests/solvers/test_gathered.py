@@ -36,7 +36,7 @@ def test_a_consumer_that_looks_first_sleeps_between_batches(rate: str, arrivals:
         for solver in ("closed_form", "simulation")
     )
     assert said.captured == pytest.approx(seen.captured, abs=1e-3)
-    assert said.wakeup_rate == pytest.approx(seen.wakeup_rate, rel=0.2)
+    assert said.wakeup_rate == pytest.approx(seen.wakeup_rate, rel=0.25)
     assert said.sojourn_time == pytest.approx(seen.sojourn_time, rel=0.2)
 
 
