@@ -338,11 +338,14 @@ def _above_first(
     part += earned
     if exc is not None:
         begun[..., :x] = exc.started @ exc.rise
-    leaving = np.zeros((kept + e, 1))
+    leaving = np.zeros(kept + e)
     leaving[:u] = leaving[kept:] = 1.0
-    whole = rule.joined(lower, between, e, leaving)
+    turned = lower.swapaxes(-1, -2).copy()
+    whole, begun = rule.on_top(turned[..., :e], turned[..., e:], between, leaving)
     # and the last level, entered from there
-    whole = _below_each_other(whole[..., :e, :], known.falls @ whole[..., e:, :])
+    whole = _below_each_other(
+        begun.swapaxes(-1, -2), known.falls @ whole[..., u:].swapaxes(-1, -2)
+    )
     flow = np.zeros((*whole.shape[:-1], e + m))
     flow[..., :e], flow[..., e + core] = whole[..., kept:], whole[..., x:u]
     part = flow[..., e:, e:]
@@ -376,11 +379,12 @@ def _second_level(
     u, x, fixed = rule.u, rule.u - len(core), known.excursions
     paths = _beside(known.inside @ up, known.second)
     batch = _batch(paths, paths if exc is None else exc.rise)
-    one = np.zeros((*batch, u + rule.k, rule.width))
+    one = np.zeros((*batch, rule.height, u + rule.k))
+    turned, one = one, one.swapaxes(-1, -2)
     one[..., x:u, x:], one[..., u:, x:] = paths[..., core, :], paths[..., known.down, :]
     if exc is not None and fixed is not None:
         one[..., :x, :x] = fixed.inside[..., exc.ways, :] @ exc.rise
         one[..., :x, x:] = fixed.onward[..., exc.ways, :] @ paths
         part = one[..., :x, u : rule.kept]
         part += fixed.second[..., exc.ways, :]
-    return one
+    return turned
