@@ -117,7 +117,7 @@ def _by_threes(rates: Array) -> Array:
     h = max(m - _AT_ONCE, 1)
     down = rates[..., h:, :h]
     onward = rates[..., :h, h:] @ ginverse(rates[..., h:, h:], np.add.reduce(down, -1))
-    first = _by_threes(rates[..., :h, :h] + onward @ down)
     out = np.empty(rates.shape[:-1])
-    out[..., :h], out[..., h:] = first, (first[..., None, :] @ onward)[..., 0, :]
+    out[..., :h] = first = _by_threes(rates[..., :h, :h] + onward @ down)
+    out[..., h:] = (first[..., None, :] @ onward)[..., 0, :]
     return out

@@ -132,19 +132,25 @@ class _Stages:
         ring = self.ring.solve(asleep[:, : self.k], asleep[:, self.k :], guess[:, -1])
         ring |= {"asleep": asleep, "pace": guess[:, -1]}
         flows = self.buffer.solve(self.feed(ring))
-        awake, paced = flows.awake_counts, self.paced
+        awake, falling = flows.awake_counts, flows.falling
+        following = np.ones_like(logs)
         with np.errstate(divide="ignore", invalid="ignore"):
             # a state that never occurs may have any rate: the mean one
-            mean = flows.falling.sum(-1, keepdims=True) / awake.sum(-1, keepdims=True)
-            seen = awake > _NEVER * awake.sum(-1, keepdims=True)
-            rates = np.where(seen, flows.falling / awake, mean)
-            working = (awake[..., self.k :] * paced).sum(-1)
-            held = (flows.full[..., self.k :] * paced).sum(-1)
-            share = np.where(working > 0.0, held / working, 0.0)
-        pace = 1.0 - share + share * self.full_pace
-        scaled = np.maximum(rates * self.kernel_cost, _NEVER)
-        following = np.concatenate([scaled, pace[..., None]], axis=-1)
+            whole = np.add.reduce(awake, -1, keepdims=True)
+            mean = np.add.reduce(falling, -1, keepdims=True) / whole
+            rates = np.where(awake > _NEVER * whole, falling / awake, mean)
+        np.maximum(rates * self.kernel_cost, _NEVER, out=following[:, :-1])
+        if self.full_pace != 1.0:
+            following[:, -1] = self._pace(flows)
         return np.log(following), (ring, flows)
+
+    def _pace(self, flows: Flows) -> Array:
+        """Mean pace of the kernel while the consumer is awake."""
+        working = (flows.awake_counts[..., self.k :] * self.paced).sum(-1)
+        held = (flows.full[..., self.k :] * self.paced).sum(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share: Array = np.where(working > 0.0, held / working, 0.0)
+        return 1.0 - share + share * self.full_pace
 
     def feed(self, ring: dict[str, Array]) -> Feed:
         """The kernel as the buffer meets it: idle, or in a phase of its service."""
