@@ -23,15 +23,14 @@ class Phases(NamedTuple):
     def entered(cls, rates: Array) -> Phases:
         """Columns in which there is something."""
         found = np.logical_or.reduce(rates.reshape(-1, rates.shape[-1])).nonzero()[0]
-        count = len(found)
-        if count == 0:
-            return cls(slice(0, 0), 0)
-        first, last = int(found[0]), int(found[-1])
-        step = 1 if count == 1 else int(found[1]) - first
-        regular = last - first == step * (count - 1) and (
-            count < 3 or step == 1 or not np.diff(found, 2).any()
-        )
-        return cls(slice(first, last + 1, step) if regular else found, count)
+        numbers = found.tolist()
+        if not numbers:
+            return cls(slice(0, 0, 1), 0)
+        step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+        regular = range(numbers[0], numbers[-1] + 1, step)
+        if numbers == list(regular):
+            return cls(slice(regular.start, regular.stop, step), len(numbers))
+        return cls(found, len(numbers))
 
     def after(self, first: int) -> slice | npt.NDArray[np.intp]:
         """Their numbers where so many others come first."""
@@ -213,20 +212,20 @@ def _under(groups: Array) -> Array:
 
 def batch_of(*parts: Array) -> tuple[int, ...]:
     """Leading dimensions of a stack of chains with these matrices."""
-    shapes = {part.shape[:-2] for part in parts}
-    shapes.discard(())
-    if len(shapes) > 1:
-        return np.broadcast_shapes(*shapes)
-    return shapes.pop() if shapes else ()
+    whole: tuple[int, ...] = ()
+    for part in parts:
+        batch = part.shape[:-2]
+        if batch not in ((), whole):
+            whole = np.broadcast_shapes(whole, batch) if whole else batch
+    return whole
 
 
 def beside(*parts: Array) -> Array:
     """Matrices of equally many rows side by side; not all need be stacks."""
-    batch = batch_of(*parts)
-    if all(part.shape[:-2] == batch for part in parts):
-        return np.concatenate(parts, axis=-1)
-    rows, columns = parts[0].shape[-2], sum(part.shape[-1] for part in parts)
-    out, end = np.empty((*batch, rows, columns)), 0
+    rows, columns, end = parts[0].shape[-2], 0, 0
+    for part in parts:
+        columns += part.shape[-1]
+    out = np.empty((*batch_of(*parts), rows, columns))
     for part in parts:
         begin, end = end, end + part.shape[-1]
         out[..., begin:end] = part

@@ -12,6 +12,7 @@ C. A. O'Cinneide, Numerische Mathematik 65, 1993.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,14 @@ def _entries_of_three(
         first + to1 * n10 + to2 * n20, to1 * n11 + to2 * n21, to1 * n12 + to2 * n22,
         n10, n11, n12, n20, n21, n22,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def unit_matrix(order: int) -> Array:
+    """The unit matrix, which nobody may change."""
+    unit = np.eye(order)
+    unit.flags.writeable = False
+    return unit
 
 
 def elimination_table(rates: Array, exits: Array) -> Array:

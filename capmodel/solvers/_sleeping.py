@@ -15,7 +15,7 @@ import numpy as np
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights
 from capmodel.numerics.doubling import Known, has_few_phases, solve_few_phases
-from capmodel.numerics.gth import Array
+from capmodel.numerics.gth import Array, unit_matrix
 from capmodel.numerics.phase_type import PhaseType
 
 
@@ -120,7 +120,7 @@ def _with_phases(matrix: Array, phases: int) -> Array:
     if phases == 1:
         return matrix
     r, c = matrix.shape[-2:]
-    spread = matrix[..., :, None, :, None] * np.eye(phases)[:, None, :]
+    spread = matrix[..., :, None, :, None] * unit_matrix(phases)[:, None, :]
     return spread.reshape(*matrix.shape[:-2], r * phases, c * phases)
 
 
@@ -218,7 +218,7 @@ def _spread(matrix: Array, consumer: Sleeper) -> Array:
     """The feed moves while the consumer is away, its stages stay."""
     spread = _with_phases(matrix, consumer.stages)[..., None, :, :]
     groups = len(consumer.delays)
-    return np.broadcast_to(spread, (*spread.shape[:-3], groups, *spread.shape[-2:]))
+    return spread if groups == 1 else np.concatenate([spread] * groups, axis=-3)
 
 
 def _back(states: int, consumer: Sleeper) -> Array | None:
