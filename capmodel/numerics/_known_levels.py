@@ -17,7 +17,7 @@ class Phases(NamedTuple):
     """Some of the phases, `at` their numbers: a slice if it can be one, which takes less time."""
 
     at: slice | npt.NDArray[np.intp]
-    count: int
+    number: int
 
     @classmethod
     def entered(cls, rates: Array) -> Phases:

@@ -42,13 +42,17 @@ class LevelBlocks:
         """
         u, same, x = self.u, self.kept, self.rising
         # entering the lower block at the seam: out of it, or up and back at the seam
-        trip = upper[..., x:u] @ falling[..., x:u, :]
-        seam = np.empty((*trip.shape[:-2], *falling.shape[-2:]))
-        seam[...] = falling
-        seam[..., :u, :] = trip[..., :u, :]
+        seam = upper[..., x:u] @ falling[..., x:u, :]
+        back = seam[..., same:, :].swapaxes(-1, -2).copy()
         part = seam[..., u:same, :]
-        part += trip[..., u:same, :]
-        times = ginverse(trip[..., same:, :].swapaxes(-1, -2), leaving @ seam)
+        part += falling[..., u:same, :]
+        if falling.shape[-2] == self.height:
+            seam[..., same:, :] = falling[..., same:, :]
+        else:
+            rest = np.empty((*seam.shape[:-2], falling.shape[-2] - same, self.k))
+            rest[...] = falling[..., same:, :]
+            seam = np.concatenate([seam[..., :same, :], rest], axis=-2)
+        times = ginverse(back, leaving.dot(seam))
         whole = (seam @ times.swapaxes(-1, -2)) @ upper[..., same:, :]
         part = whole[..., :same, :]
         part += upper[..., :same, :]

@@ -101,7 +101,7 @@ def has_few_phases(levels: Levels) -> bool:
     >>> has_few_phases(Levels(9, one, 0 * one, one, 0 * one))
     True
     """
-    return Phases.entered(levels.down).count <= _FEW
+    return Phases.entered(levels.down).number <= _FEW
 
 
 class _Excursions(NamedTuple):
@@ -182,8 +182,8 @@ def _above_first(
 ) -> tuple[tuple[Array, Array], Array | None, Array]:
     """The same for more than one level; and times in the last excursions and in level 1."""
     core, fixed, frame = Phases.entered(levels.up), known.excursions, known.frame
-    x, (e, m), s = 0 if exc is None else exc.ways.count, into.shape[-2:], earned.shape[-1]
-    rule = LevelBlocks(x + core.count, frame.down.count, s, frame.growing, x)
+    x, (e, m), s = 0 if exc is None else exc.ways.number, into.shape[-2:], earned.shape[-1]
+    rule = LevelBlocks(x + core.number, frame.down.number, s, frame.growing, x)
     up, u, same, kept = levels.up[..., core.at], rule.u, rule.kept, rule.kept + m
     between = rule.block(_second_level(up, core, known, exc, rule), levels.count - 2)
     # the boundary and level 1, entered from the former's beginnings and from above

@@ -81,15 +81,14 @@ class _Brackets:
         names = self.seen[-1][0]
         rows = np.searchsorted(self.names, names)
         shape, bracket = self.shape[rows], self.bracket[:, rows]
-        free = np.ones((len(names), 1), dtype=np.bool_)
         for some, points, image, residual in self.seen:
             rows = np.searchsorted(some, names)
             # how the coordinates differ from each other, unless the limit has made them equal
-            free = (image[rows] > self.least).all(-1, keepdims=True)
+            free = np.logical_and.reduce(image[rows] > self.least, -1, keepdims=True)
             shape = np.where(free, image[rows], shape)
             bracket = _narrowed(bracket, points[rows], residual[rows])
         self.names, self.shape, self.bracket, self.seen = names, shape, bracket, []
-        following = np.where(free & (not halving), following, shape)
+        following = shape if halving else np.where(free, following, shape)
         return _inside(following, bracket, halving)
 
 

@@ -199,5 +199,7 @@ def _share(parts: Array, total: Array) -> Array:
         shares = parts / total[..., None]
     least = np.minimum(np.maximum(shares, 0.0), 1.0)
     shares = np.where(total[..., None] > 0.0, least, 0.5 / parts.shape[-1])
+    if parts.shape[-1] == 1:
+        return shares
     whole: Array = shares / np.maximum(shares.sum(-1, keepdims=True), 1.0)
     return whole

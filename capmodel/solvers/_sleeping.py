@@ -8,8 +8,8 @@ delivered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -133,8 +133,7 @@ def _starting(matrix: Array, start: Array) -> Array:
 def _phases_alone(states: Array, matrix: Array) -> Array:
     """The consumer's phase moves where `states` allows it, the feed stays."""
     r, (m, n) = len(states), matrix.shape
-    blocks = np.zeros((r, m, r, n))
-    blocks[np.arange(r), :, np.arange(r), :] = states[:, None, None] * matrix
+    blocks = (unit_matrix(r) * states)[:, None, :, None] * matrix[:, None, :]
     return blocks.reshape(r * m, r * n)
 
 
@@ -160,26 +159,34 @@ class SleeperChain:
         self.stay = None if self.stages is None else _spread(feed.moves, consumer) + self.stages
         self.bottom = _Bottom(feed, consumer)
         self.weights = _weights(feed, consumer, capacity, self.bottom)
-        self._example = feed
-
-    @cached_property
-    def known(self) -> Known | None:
-        """What all feeds have in common, where they have few phases."""
-        levels, boundary = self.rates(self._example)
-        if not has_few_phases(levels):
-            return None
-        with np.errstate(all="ignore"):  # as where it is used
-            return Known.of(levels, boundary, self.weights)
+        self._known: Known | None = None  # what all feeds have in common, if of few phases
 
     def solve(self, feed: Feed) -> Flows:
         """Solve the chain of one feed or of a stack of feeds."""
+        return self.solved(feed).flows
+
+    def solved(self, feed: Feed) -> SolvedChain:
+        """The same, flows worked out only when they are asked for."""
         levels, boundary = self.rates(feed)
-        solution = solve_few_phases(levels, boundary, self.weights, self.known)
-        return _flows(feed, self.consumer, solution, self.bottom, boundary)
+        if self._known is None and has_few_phases(levels):
+            self._known = self._common(feed, levels, boundary)
+        solution = solve_few_phases(levels, boundary, self.weights, self._known)
+        return SolvedChain(self, feed, boundary, solution)
 
     def stationary(self, feed: Feed) -> QBDSolution:
         """The probabilities themselves."""
-        return solve_few_phases(*self.rates(feed), self.weights, self.known)
+        return self.solved(feed).solution
+
+    def _common(self, feed: Feed, levels: Levels, boundary: Boundary) -> Known:
+        """From the first of a stack for all."""
+        if feed.batch:
+            rise, depart = levels.rise, boundary.depart
+            levels = replace(levels, up=levels.up[:1], rise=None if rise is None else rise[:1])
+            boundary = replace(
+                boundary, up=boundary.up[:1], depart=None if depart is None else depart[:1]
+            )
+        with np.errstate(all="ignore"):  # as where it is used
+            return Known.of(levels, boundary, self.weights)
 
     def rates(self, feed: Feed) -> tuple[Levels, Boundary]:
         """The chain of one feed or of a stack of feeds."""
@@ -284,30 +291,30 @@ class _Bottom:
 
 def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> Weights:
     r, q = feed.counts.shape[-2:]
-    m, n = consumer.service.order, len(SUMS)
+    m, d, n = consumer.service.order, consumer.stages, len(SUMS)
     batch = feed.batch
-    delivered, lost = feed.delivers.sum(-1), feed.full_delivers.sum(-1)
+    names = [
+        name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there
+    ]
     index = {name: i for i, name in enumerate(SUMS)}
+    delivered, lost = feed.delivers.sum(-1), feed.full_delivers.sum(-1)
 
-    def plain(rate: Array, dropped: Array | float, level: float) -> Array:
-        weight = np.zeros((*batch, r, n + q))
-        weight[..., index["delivered"]] = rate
-        weight[..., index["drops"]] = dropped
-        weight[..., index["in_buffer"]] = level
-        weight[..., n:] = feed.counts
-        return weight
+    def plain(phases: int, rate: Array, dropped: Array | None = None) -> Array:
+        """By state of the feed and phase of the consumer."""
+        weight = np.zeros((*batch, r, phases, n + q))
+        weight[..., index["delivered"]] = rate[..., None]
+        weight[..., n:] = feed.counts[..., None, :]
+        if dropped is not None:
+            weight[..., index["drops"]] = dropped[..., None]
+            weight[..., index["in_buffer"]] = capacity
+        return weight.reshape(*batch, r * phases, n + q)
 
     def working(weight: Array) -> Array:
-        weight = np.repeat(weight, m, axis=-2)
         weight[..., index["carried"]] = (feed.serves[:, None] * consumer.service.exits).reshape(-1)
         weight[..., index["running"]] = 1.0
         return weight
 
     def away(weight: Array) -> Array | None:
-        weight = np.repeat(weight, consumer.stages, axis=-2)
-        names = [
-            name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there
-        ]
         if not names:
             return None
         weight = np.stack([weight] * len(names), axis=-3)
@@ -315,60 +322,88 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
             weight[..., group, :, index[name]] = 1.0
         return weight
 
-    slope = np.zeros((*batch, r, n + q))
-    slope[..., index["in_buffer"]] = 1.0
-    inside, top = plain(delivered, 0.0, 0.0), plain(lost, lost, float(capacity))
+    def slope(states: tuple[int, ...]) -> Array:
+        weight = np.zeros((*batch, *states, n + q))
+        weight[..., index["in_buffer"]] = 1.0
+        return weight
+
     below = np.zeros((*batch, bottom.size, n + q))
     if bottom.polls:
-        polling = plain(feed.empty_delivers.sum(-1), 0.0, 0.0)
-        below[..., bottom.polling, :] = np.repeat(polling, consumer.stages, axis=-2)
+        below[..., bottom.polling, :] = plain(d, feed.empty_delivers.sum(-1))
         below[..., bottom.polling, index["polling"]] = 1.0
     below[..., bottom.waiting, index["delivered"]] = feed.empty_delivers.sum(-1)
     below[..., bottom.signalling, index["in_buffer"]] = 1.0
-    groups = int(bottom.polls) + int(bottom.delayed)
     return Weights(
-        boundary=below, core=working(inside), core_slope=np.repeat(slope, m, axis=-2),
-        core_top=working(top), excursion=away(inside),
-        excursion_slope=np.stack([np.repeat(slope, consumer.stages, axis=-2)] * groups, axis=-3)
-        if groups else None,
-        excursion_top=away(top),
+        boundary=below, core=working(plain(m, delivered)), core_slope=slope((r * m,)),
+        core_top=working(plain(m, lost, lost)), excursion=away(plain(d, delivered)),
+        excursion_slope=slope((len(names), r * d)) if names else None,
+        excursion_top=away(plain(d, lost, lost)),
     )  # fmt: skip
 
 
-def _flows(
-    feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom, boundary: Boundary
-) -> Flows:
-    r, m, n = feed.moves.shape[-1], consumer.service.order, len(SUMS)
-    sums = {name: solution.sums[..., i] for i, name in enumerate(SUMS)}
-    waiting = solution.boundary[..., bottom.waiting]
-    signal = solution.boundary[..., bottom.signalling]
-    emptied = solution.first[..., None, :] @ boundary.down
-    polls = emptied.sum((-1, -2))
-    if bottom.polls:
-        last = solution.boundary[..., bottom.polling][..., consumer.stages - 1 :: consumer.stages]
-        falling = last * (consumer.stages / consumer.poll)
-    else:
-        falling = emptied[..., 0, bottom.waiting]
-    full = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
-    if boundary.depart is not None:
-        away = solution.last_excursions.sum(-2)
-        full = full + away.reshape(*away.shape[:-1], r, consumer.stages).sum(-1)
+class SolvedChain(NamedTuple):
+    """The solution for a feed or a stack of feeds, and what follows from it."""
 
-    def average(share: Array, counts: Array) -> Array:
-        return (share[..., None, :] @ counts)[..., 0, :]
+    chain: SleeperChain
+    feed: Feed
+    boundary: Boundary
+    solution: QBDSolution
 
-    wakeups = (waiting * feed.empty_delivers.sum(-1)).sum(-1)
-    signals = signal.shape[-1] > 0
-    return Flows(
-        **sums,
-        wakeups=0.0 * wakeups if consumer.spins else wakeups,
-        polls=0.0 * polls if consumer.spins else polls,
-        waiting=waiting.sum(-1),
-        signalling=signal.sum(-1),
-        awake_counts=solution.sums[..., n:],
-        asleep_counts=average(waiting, feed.counts),
-        signal_counts=average(signal, feed.signal_counts)
-        if signals else 0.0 * solution.sums[..., n:],
-        falling=falling,
-        full=full,
-    )  # fmt: skip
+    @property
+    def awake_counts(self) -> Array:
+        """As `Flows` has them."""
+        return self.solution.sums[..., len(SUMS) :]
+
+    @property
+    def falling(self) -> Array:
+        """As `Flows` has it."""
+        bottom, consumer = self.chain.bottom, self.chain.consumer
+        if not bottom.polls:
+            return self._emptied[..., bottom.waiting]
+        polling = self.solution.boundary[..., bottom.polling]
+        falling: Array = polling[..., consumer.stages - 1 :: consumer.stages]
+        return falling * (consumer.stages / consumer.poll)
+
+    @property
+    def full(self) -> Array:
+        """As `Flows` has it."""
+        consumer, solution = self.chain.consumer, self.solution
+        r, m = self.feed.moves.shape[-1], consumer.service.order
+        full: Array = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
+        if self.boundary.depart is not None:
+            away = solution.last_excursions.sum(-2)
+            full = full + away.reshape(*away.shape[:-1], r, consumer.stages).sum(-1)
+        return full
+
+    @property
+    def _emptied(self) -> Array:
+        """Rates of emptying the buffer, by state below level 1."""
+        emptied: Array = (self.solution.first[..., None, :] @ self.boundary.down)[..., 0, :]
+        return emptied
+
+    @property
+    def flows(self) -> Flows:
+        """All of it."""
+        feed, solution, bottom = self.feed, self.solution, self.chain.bottom
+        waiting = solution.boundary[..., bottom.waiting]
+        signal = solution.boundary[..., bottom.signalling]
+
+        def average(share: Array, counts: Array) -> Array:
+            return (share[..., None, :] @ counts)[..., 0, :]
+
+        wakeups = (waiting * feed.empty_delivers.sum(-1)).sum(-1)
+        spins, counts = self.chain.consumer.spins, self.awake_counts
+        polls = self._emptied.sum(-1)
+        return Flows(
+            **{name: solution.sums[..., i] for i, name in enumerate(SUMS)},
+            wakeups=0.0 * wakeups if spins else wakeups,
+            polls=0.0 * polls if spins else polls,
+            waiting=waiting.sum(-1),
+            signalling=signal.sum(-1),
+            awake_counts=counts,
+            asleep_counts=average(waiting, feed.counts),
+            signal_counts=average(signal, feed.signal_counts)
+            if signal.shape[-1] > 0 else 0.0 * counts,
+            falling=self.falling,
+            full=self.full,
+        )  # fmt: skip

@@ -21,7 +21,7 @@ from capmodel.solvers._fixed_points import fixed_points
 from capmodel.solvers._gathering import gathered
 from capmodel.solvers._modulated_ring import ModulatedRing
 from capmodel.solvers._ring_stage import RingStage, erlang_arrivals
-from capmodel.solvers._sleeping import Feed, Flows, SleeperChain
+from capmodel.solvers._sleeping import Feed, Flows, SleeperChain, SolvedChain
 from capmodel.solvers._stage_quantiles import StageQuantiles
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
@@ -121,7 +121,7 @@ class _Stages:
         anyone = self.feed({"empties": some, "empties_after_signal": some})
         self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
 
-    def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
+    def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], SolvedChain]]:
         """Next logarithms of the unknowns; ring and buffer.
 
         The unknowns are, per state of the kernel, the rate of falling asleep times the kernel
@@ -131,8 +131,8 @@ class _Stages:
         asleep = guess[:, :-1] / self.kernel_cost
         ring = self.ring.solve(asleep[:, : self.k], asleep[:, self.k :], guess[:, -1])
         ring |= {"asleep": asleep, "pace": guess[:, -1]}
-        flows = self.buffer.solve(self.feed(ring))
-        awake, falling = flows.awake_counts, flows.falling
+        solved = self.buffer.solved(self.feed(ring))
+        awake, falling = solved.awake_counts, solved.falling
         following = np.ones_like(logs)
         with np.errstate(divide="ignore", invalid="ignore"):
             # a state that never occurs may have any rate: the mean one
@@ -141,13 +141,13 @@ class _Stages:
             rates = np.where(awake > _NEVER * whole, falling / awake, mean)
         np.maximum(rates * self.kernel_cost, _NEVER, out=following[:, :-1])
         if self.full_pace != 1.0:
-            following[:, -1] = self._pace(flows)
-        return np.log(following), (ring, flows)
+            following[:, -1] = self._pace(awake, solved.full)
+        return np.log(following), (ring, solved)
 
-    def _pace(self, flows: Flows) -> Array:
+    def _pace(self, awake: Array, full: Array) -> Array:
         """Mean pace of the kernel while the consumer is awake."""
-        working = (flows.awake_counts[..., self.k :] * self.paced).sum(-1)
-        held = (flows.full[..., self.k :] * self.paced).sum(-1)
+        working = (awake[..., self.k :] * self.paced).sum(-1)
+        held = (full[..., self.k :] * self.paced).sum(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             share: Array = np.where(working > 0.0, held / working, 0.0)
         return 1.0 - share + share * self.full_pace
@@ -160,8 +160,10 @@ class _Stages:
 
         def follows(idle: Array) -> Array:
             """Probabilities of the kernel's next state, idle with these ones."""
-            going_on = (1.0 - idle.sum(-1, keepdims=True)) * start
-            return np.concatenate([idle, going_on], axis=-1)
+            to = np.empty((stack, n))
+            to[:, :k] = idle
+            to[:, k:] = (1.0 - (idle if k == 1 else idle.sum(-1, keepdims=True))) * start
+            return to
 
         delivers = np.zeros((2, stack, n, n))  # as usual, and while it is full
         delivers[:, :, k:] = self.exits[:, None, :, None] * follows(empties)[:, None, :]
@@ -278,7 +280,7 @@ def solve(path: CapturePath) -> Solution:
     points, failed = fixed_points(stages.step, starts, least)
     if not points:
         raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")
-    found = _distinct([_found(path, i, ring, flows) for (ring, flows), i in points])
+    found = _distinct([_found(path, i, ring, solved.flows) for (ring, solved), i in points])
     (ring, _), i = points[0]
     return exact.dressed(
         path, found[0], solver=NAME, is_exact=False,
