@@ -83,9 +83,12 @@ class RingStage:
         levels, boundary, weights = self.chain(asleep_idle, asleep_busy, pace)
         usual = weights.core is self.core
         solution = solve_few_phases(levels, boundary, weights, self.frame if usual else None)
-        found = {name: solution.sums[..., i] for name, i in self.index.items()}
-        first = solution.first[..., : p * k, None] * boundary.down[..., : p * k, :k]
-        ended = solution.boundary[..., -k:] if self.coupled else np.zeros((size, k))
+        sums, first, bottom = solution.sums, solution.first, solution.boundary
+        if sums.ndim == 1:  # a stack of one, see `chain`
+            sums, first, bottom = sums[None], first[None], bottom[None]
+        found = {name: sums[:, i] for name, i in self.index.items()}
+        first = first[:, : p * k, None] * boundary.down[..., : p * k, :k]
+        ended = bottom[:, -k:] if self.coupled else np.zeros((size, k))
         parts = np.array([first.sum(-2), ended])
         shares = _share(parts, np.array([found["completed"], found["signalling"]]))
         found["empties"], found["empties_after_signal"] = shares
@@ -94,7 +97,7 @@ class RingStage:
     def chain(
         self, asleep_idle: Array, asleep_busy: Array, pace: Array
     ) -> tuple[Levels, Boundary, Weights]:
-        """The chains of such stacks, by ring content."""
+        """The chains of such stacks, by ring content; one alone is no stack: that is faster."""
         if np.logical_and.reduce(pace == 1.0):
             return self._at_usual_pace(asleep_idle, asleep_busy)
         p, k, size = self.p, self.k, len(pace)
@@ -127,6 +130,8 @@ class RingStage:
         local, below = np.empty((size, *self.local.shape)), np.empty((size, *self.below.shape))
         local[...], below[...] = self.local, self.below
         self._fall_asleep(local, below, asleep_idle, asleep_busy)
+        if size == 1:
+            local, below = local[0], below[0]
         return (
             Levels(self.ring, self.above, local, self.down, local + self.above),
             Boundary(below, self.up, self.last),

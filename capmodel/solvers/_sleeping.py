@@ -181,9 +181,9 @@ class SleeperChain:
         """From the first of a stack for all."""
         if feed.batch:
             rise, depart = levels.rise, boundary.depart
-            levels = replace(levels, up=levels.up[:1], rise=None if rise is None else rise[:1])
+            levels = replace(levels, up=levels.up[0], rise=None if rise is None else rise[0])
             boundary = replace(
-                boundary, up=boundary.up[:1], depart=None if depart is None else depart[:1]
+                boundary, up=boundary.up[0], depart=None if depart is None else depart[0]
             )
         with np.errstate(all="ignore"):  # as where it is used
             return Known.of(levels, boundary, self.weights)

@@ -153,26 +153,31 @@ class _Stages:
         return 1.0 - share + share * self.full_pace
 
     def feed(self, ring: dict[str, Array]) -> Feed:
-        """The kernel as the buffer meets it: idle, or in a phase of its service."""
+        """The kernel as the buffer meets it: idle, or in a phase of its service.
+
+        A stack of one is no stack: that is faster.
+        """
         n, k, start = self.states, self.k, self.kernel.time.start
         empties, after_signal = ring["empties"], ring["empties_after_signal"]
-        stack = len(empties)
+        if len(empties) == 1:
+            empties, after_signal = empties[0], after_signal[0]
 
         def follows(idle: Array) -> Array:
             """Probabilities of the kernel's next state, idle with these ones."""
-            to = np.empty((stack, n))
-            to[:, :k] = idle
-            to[:, k:] = (1.0 - (idle if k == 1 else idle.sum(-1, keepdims=True))) * start
+            to = np.empty((*idle.shape[:-1], 1, n))
+            to[..., 0, :k] = idle
+            to[..., 0, k:] = (1.0 - (idle if k == 1 else idle.sum(-1, keepdims=True))) * start
             return to
 
-        delivers = np.zeros((2, stack, n, n))  # as usual, and while it is full
-        delivers[:, :, k:] = self.exits[:, None, :, None] * follows(empties)[:, None, :]
-        normal, full = delivers
+        # as usual, and while it is full
+        to, exits = follows(empties), self.exits[..., None]
+        normal, full = np.zeros((2, *to.shape[:-2], n, n))
+        normal[..., k:, :], full[..., k:, :] = exits[0] * to, exits[1] * to
         return Feed(
             moves=self.moves, delivers=normal, empty_moves=self.moves, empty_delivers=normal,
             full_moves=self.full_moves, full_delivers=full, serves=self.serves,
             signal_entry=self.signal_entry, signal_moves=self.signal_moves,
-            signal_exit=follows(after_signal)[:, None, :],
+            signal_exit=follows(after_signal),
             counts=self.counts, signal_counts=self.signal_counts,
         )  # fmt: skip
 
@@ -328,14 +333,19 @@ def _found(path: CapturePath, i: int, ring: dict[str, Array], flows: Flows) -> d
     work more than all the time, the ring's figure gives way.
     """
     offered, wakeup, kernel = float(path.arrivals.rate), path.wakeup, path.kernel
+
+    def of(flow: Array) -> Array:
+        return flow[i] if flow.ndim else flow  # which of one alone is no stack
+
+    delivered, through = of(flows.delivered), of(flows.carried)
     accepted = offered * float(ring["not_full"][i])
-    carried = accepted * float(flows.carried[i] / flows.delivered[i])
-    dropped = accepted * float(flows.drops[i] / flows.delivered[i])
+    carried = accepted * float(through / delivered)
+    dropped = accepted * float(of(flows.drops) / delivered)
     most = 1.0 / float(path.consumer.cost)
     if carried > most:
         carried, dropped = most, accepted - most
-    wakeups = carried * float(flows.wakeups[i] / flows.carried[i])
-    polls = carried * float(flows.polls[i] / flows.carried[i])
+    wakeups = carried * float(of(flows.wakeups) / through)
+    polls = carried * float(of(flows.polls) / through)
     running = min(carried * float(path.consumer.cost), 1.0)
     polling = min(polls * float(wakeup.poll_cost), 1.0 - running)
     interrupts = float(ring["interrupts"][i])
@@ -350,5 +360,5 @@ def _found(path: CapturePath, i: int, ring: dict[str, Array], flows: Flows) -> d
         "ring_drops": offered * float(ring["full"][i]), "buffer_drops": dropped,
         "wakeups": wakeups, "polls": polls, "interrupts": interrupts, "running": running,
         "polling": polling, "waiting": 1.0 - running - polling, "away": 1.0 - running - polling,
-        "in_ring": float(ring["in_ring"][i]), "in_buffer": float(flows.in_buffer[i]),
+        "in_ring": float(ring["in_ring"][i]), "in_buffer": float(of(flows.in_buffer)),
     }  # fmt: skip
