@@ -41,17 +41,16 @@ class LevelBlocks:
         begin below.
         """
         u, same, x = self.u, self.kept, self.rising
-        # entering the lower block at the seam: out of it, or up and back at the seam
+        # entering the lower block at the seam: up and back at the seam, or out of it
         seam = upper[..., x:u] @ falling[..., x:u, :]
         back = seam[..., same:, :].swapaxes(-1, -2).copy()
+        if falling.shape[-2] != self.height:
+            trip = seam
+            seam = np.empty((*trip.shape[:-2], *falling.shape[-2:]))
+            seam[..., :same, :] = trip[..., :same, :]
+        seam[..., same:, :] = falling[..., same:, :]
         part = seam[..., u:same, :]
         part += falling[..., u:same, :]
-        if falling.shape[-2] == self.height:
-            seam[..., same:, :] = falling[..., same:, :]
-        else:
-            rest = np.empty((*seam.shape[:-2], falling.shape[-2] - same, self.k))
-            rest[...] = falling[..., same:, :]
-            seam = np.concatenate([seam[..., :same, :], rest], axis=-2)
         times = ginverse(back, leaving.dot(seam))
         whole = (seam @ times.swapaxes(-1, -2)) @ upper[..., same:, :]
         part = whole[..., :same, :]
@@ -69,38 +68,34 @@ class LevelBlocks:
             np.fill_diagonal(passage[:, :u], 1.0)
             np.fill_diagonal(passage[self.kept :, u:], 1.0)
             return passage
-        batch, levels, result = one.shape[:-2], 1, None
-        if batch == (1,):  # numpy is faster without
-            one = one[0]
         pair = np.empty((2, *one.shape))  # the doubled block, the result
-        pair[0] = one
-        climbing, falling = one[..., :u], one[..., u:]
+        pair[0], levels, started = one, 1, False
+        climbing, falling = one[..., :u], one[..., u:]  # of the doubled block
         while count > 1:
-            odd, started = count % 2, result is not None
-            if odd and not started:
-                result = pair[1]
-                result[...] = pair[0]
-            upper = pair if odd and started else pair[0]
-            self.lift(upper, levels)
-            whole, climbed = self.on_top(climbing, falling, upper, self.leaving)
-            whole[..., :u] = climbed
+            odd = count % 2 > 0
             if odd and started:
-                pair, climbing = whole, climbed[0]
-                result = pair[1]
+                pair, climbed = self._after(levels, climbing, falling, pair)
+                climbing = climbed[0]
             else:
-                pair[0], climbing = whole, climbed
+                if odd:
+                    pair[1], started = pair[0], True
+                pair[0], climbing = self._after(levels, climbing, falling, pair[0])
             falling = pair[0][..., u:].copy()
             count, levels = count // 2, 2 * levels
-        if result is None:
-            result = pair[0]
-        else:
-            self.lift(result, levels)
-            result, climbed = self.on_top(climbing, falling, result, self.leaving)
-            result[..., :u] = climbed
-        return result[None] if batch == (1,) else result
+        if not started:
+            return np.asarray(pair[0])
+        return self._after(levels, climbing, falling, pair[1])[0]
 
-    def lift(self, block: Array, levels: int) -> None:
-        """Raise a block by so many levels, in place."""
+    def _after(
+        self, levels: int, climbing: Array, falling: Array, upper: Array
+    ) -> tuple[Array, Array]:
+        """Blocks on top of one of so many levels; and once more their ways in from below.
+
+        It changes `upper`, which must not share memory with the other two.
+        """
         for at, growth in self.growths:
-            earned = block[..., at, :]
-            earned += levels * block[..., growth, :]
+            earned = upper[..., at, :]
+            earned += levels * upper[..., growth, :]
+        whole, climbed = self.on_top(climbing, falling, upper, self.leaving)
+        whole[..., : self.u] = climbed
+        return whole, climbed

@@ -116,6 +116,9 @@ class RingStage:
         top = np.repeat(self.top[None], size, axis=0)
         top[..., completed] = core[..., completed]
         self._fall_asleep(local, below, asleep_idle, asleep_busy)
+        if size == 1:
+            local, down, below, last = local[0], down[0], below[0], last[0]
+            core, top = core[0], top[0]
         return (
             Levels(self.ring, self.above, local, down, local + self.above),
             Boundary(below, self.up, last),
