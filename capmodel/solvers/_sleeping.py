@@ -15,8 +15,9 @@ import numpy as np
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights
 from capmodel.numerics.doubling import Known, has_few_phases, solve_few_phases
-from capmodel.numerics.gth import Array, unit_matrix
+from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import PhaseType
+from capmodel.solvers._phase_products import phases_alone, starting, with_phases
 
 
 @dataclass(frozen=True)
@@ -115,28 +116,6 @@ class Flows:
 SUMS = ("carried", "delivered", "drops", "in_buffer", "running", "polling", "waking")
 
 
-def _with_phases(matrix: Array, phases: int) -> Array:
-    """The feed moves, the consumer's phase stays."""
-    if phases == 1:
-        return matrix
-    r, c = matrix.shape[-2:]
-    spread = matrix[..., :, None, :, None] * unit_matrix(phases)[:, None, :]
-    return spread.reshape(*matrix.shape[:-2], r * phases, c * phases)
-
-
-def _starting(matrix: Array, start: Array) -> Array:
-    """The feed moves and the consumer starts a service."""
-    r, c = matrix.shape[-2:]
-    return (matrix[..., :, :, None] * start).reshape(*matrix.shape[:-2], r, c * len(start))
-
-
-def _phases_alone(states: Array, matrix: Array) -> Array:
-    """The consumer's phase moves where `states` allows it, the feed stays."""
-    r, (m, n) = len(states), matrix.shape
-    blocks = (unit_matrix(r) * states)[:, None, :, None] * matrix[:, None, :]
-    return blocks.reshape(r * m, r * n)
-
-
 def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
     """Solve the chain of one feed (or of a stack of feeds) and one sleeping consumer."""
     return SleeperChain(feed, consumer, capacity).solve(feed)
@@ -152,9 +131,9 @@ class SleeperChain:
     def __init__(self, feed: Feed, consumer: Sleeper, capacity: int) -> None:
         r, service, m = feed.moves.shape[-1], consumer.service, consumer.service.order
         self.consumer, self.capacity = consumer, capacity
-        self.alone = _phases_alone(feed.serves, service.rates)
-        self.local = _with_phases(feed.moves, m) + self.alone
-        self.down = _phases_alone(feed.serves, np.outer(service.exits, service.start))
+        self.alone = phases_alone(feed.serves, service.rates)
+        self.local = with_phases(feed.moves, m) + self.alone
+        self.down = phases_alone(feed.serves, np.outer(service.exits, service.start))
         self.stages, self.join = _ways_on(r, consumer), _back(r, consumer)
         self.stay = None if self.stages is None else _spread(feed.moves, consumer) + self.stages
         self.bottom = _Bottom(feed, consumer)
@@ -194,13 +173,13 @@ class SleeperChain:
         full, rise, top_stay = feed.full_moves + feed.full_delivers, None, None
         if self.stages is not None:
             rise = _spread(feed.delivers, self.consumer)
-            top_stay = _with_phases(full, d)[..., None, :, :] + self.stages
+            top_stay = with_phases(full, d)[..., None, :, :] + self.stages
         levels = Levels(
             count=self.capacity,
-            up=_with_phases(feed.delivers, m),
+            up=with_phases(feed.delivers, m),
             local=self.local,
             down=self.down,
-            top=_with_phases(full, m) + self.alone,
+            top=with_phases(full, m) + self.alone,
             rise=rise,
             stay=self.stay,
             join=self.join,
@@ -211,7 +190,7 @@ class SleeperChain:
 
 def _stages(states: int, time: float, stages: int) -> Array:
     """From one stage of a time away to the next, the feed stays."""
-    return _phases_alone(np.ones(states), np.eye(stages, k=1) * (stages / time))
+    return phases_alone(np.ones(states), np.eye(stages, k=1) * (stages / time))
 
 
 def _ways_on(states: int, consumer: Sleeper) -> Array | None:
@@ -223,7 +202,7 @@ def _ways_on(states: int, consumer: Sleeper) -> Array | None:
 
 def _spread(matrix: Array, consumer: Sleeper) -> Array:
     """The feed moves while the consumer is away, its stages stay."""
-    spread = _with_phases(matrix, consumer.stages)[..., None, :, :]
+    spread = with_phases(matrix, consumer.stages)[..., None, :, :]
     groups = len(consumer.delays)
     return spread if groups == 1 else np.concatenate([spread] * groups, axis=-3)
 
@@ -235,7 +214,7 @@ def _back(states: int, consumer: Sleeper) -> Array | None:
         return None
     last = np.zeros((d, len(start)))
     last[-1] = start * d
-    return np.stack([_phases_alone(np.ones(states), last / time) for time in consumer.delays])
+    return np.stack([phases_alone(np.ones(states), last / time) for time in consumer.delays])
 
 
 class _Bottom:
@@ -258,7 +237,7 @@ class _Bottom:
         self.down = np.zeros((r * m, b))
         if polls:
             steps = _stages(r, consumer.poll, d)
-            local[..., self.polling, self.polling] = _with_phases(feed.empty_moves, d) + steps
+            local[..., self.polling, self.polling] = with_phases(feed.empty_moves, d) + steps
             last = np.arange(r) * d + d - 1
             local[..., last, self.waiting.start + np.arange(r)] = d / consumer.poll
         local[..., self.waiting, self.waiting] = feed.empty_moves
@@ -278,14 +257,14 @@ class _Bottom:
         up = np.zeros((*feed.batch, self.size, r * len(start)))
         depart = np.zeros((*feed.batch, groups, self.size, r * d))
         if self.polls:
-            depart[..., 0, self.polling, :] = _with_phases(feed.empty_delivers, d)
+            depart[..., 0, self.polling, :] = with_phases(feed.empty_delivers, d)
         rows, to = self.waiting, feed.empty_delivers
         if self.signals:
             rows, to = self.signalling, feed.signal_exit / self.consumer.signal
         if self.delayed:
             depart[..., -1, rows, ::d] = to
         else:
-            up[..., rows, :] = _starting(to, start)
+            up[..., rows, :] = starting(to, start)
         return Boundary(self.local, up, self.down, depart if groups else None)
 
 
