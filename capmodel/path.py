@@ -26,18 +26,20 @@ PARTS = ("arrivals", "kernel", "buffer", "consumer", "wakeup", "cores")
 
 def _check(part: object, positive: tuple[str, ...], nonnegative: tuple[str, ...]) -> None:
     """Refuse NaN, infinities and values out of range, naming the part's field."""
-    for names, bound, word in ((positive, 0.0, "positive"), (nonnegative, -1.0, "not negative")):
-        for name in names:
-            value = getattr(part, name)
-            if isinstance(value, float):  # the common case, without numpy's overhead; NaN fails
-                good: Any = value > 0.0 if bound == 0.0 else value >= 0.0
-            else:
-                array = np.asarray(value, dtype=np.float64)
-                good = np.all(array > 0.0 if bound == 0.0 else array >= 0.0)
-            if not good:
-                raise ValueError(
-                    f"{type(part).__name__}.{name} must be {word}, got {getattr(part, name)!r}"
-                )
+    fields = vars(part)
+    for name in positive:
+        value = fields[name]
+        # single numbers are the common case, without numpy's overhead; NaN fails
+        if not (value > 0.0 if isinstance(value, float) else np.all(_floats(value) > 0.0)):
+            raise ValueError(f"{type(part).__name__}.{name} must be positive, got {value!r}")
+    for name in nonnegative:
+        value = fields[name]
+        if not (value >= 0.0 if isinstance(value, float) else np.all(_floats(value) >= 0.0)):
+            raise ValueError(f"{type(part).__name__}.{name} must be not negative, got {value!r}")
+
+
+def _floats(value: Any) -> Any:
+    return np.asarray(value, dtype=np.float64)
 
 
 def _choose(part: object, name: str, options: tuple[str, ...]) -> None:

@@ -21,6 +21,8 @@ from capmodel.formulary._typing import Array
 # as far as formulas go, a single number is an array without dimensions
 _FLOAT: Callable[[Any], Array] = np.float64  # type: ignore[assignment]  # see above
 _SINGLE: Any = np.float64
+_NUMBER = (float, int)
+_TRUTH = (np.bool_, bool)
 
 
 def floats(value: Any) -> Array:
@@ -28,7 +30,7 @@ def floats(value: Any) -> Array:
     if type(value) is _SINGLE:
         single: Array = value
         return single
-    if isinstance(value, (float, int)):
+    if isinstance(value, _NUMBER):
         return _FLOAT(value)
     array: Array = np.asarray(value, dtype=np.float64)[()]
     return array
@@ -67,7 +69,7 @@ def clip(value: Any, low: Any, high: Any) -> Array:
 
 def where(condition: Any, yes: Any, no: Any) -> Array:
     """As ``np.where``."""
-    if isinstance(condition, (np.bool_, bool)) and isinstance(yes, float) and isinstance(no, float):
+    if isinstance(condition, _TRUTH) and isinstance(yes, float) and isinstance(no, float):
         single: Any = yes if condition else no
         return single if type(single) is _SINGLE else _FLOAT(single)
     chosen: Array = np.where(condition, yes, no)[()]
@@ -76,7 +78,7 @@ def where(condition: Any, yes: Any, no: Any) -> Array:
 
 def some(condition: Any) -> bool:
     """As ``np.any``, of everything."""
-    if isinstance(condition, (np.bool_, bool)):
+    if isinstance(condition, _TRUTH):
         return bool(condition)
     return bool(np.any(condition))
 

@@ -8,12 +8,13 @@ from capmodel.numerics.gth import Array, ginverse
 
 
 class LevelBlocks:
-    """Blocks as matrices: rows are ways in from below, then from above.
+    """Blocks as matrices: columns are ways in from below, then from above.
 
-    Columns: left at the top, earned (the sums), by how much more is earned one level up, for those
-    sums that depend on the level; left at the bottom. Only phases in which a level is entered from
-    below (`below` of them) or above count; the first `rising` of the former are never entered once
-    a level is left downwards.
+    Rows: left at the top, earned (the sums), by how much more is earned one level up, for those
+    sums that depend on the level; left at the bottom. What is added to each other are then whole
+    rows, which lie in one piece. Only phases in which a level is entered from below (`below` of
+    them) or above count; the first `rising` of the former are never entered once a level is left
+    downwards.
     """
 
     def __init__(
@@ -22,64 +23,79 @@ class LevelBlocks:
         self.rising = rising
         self.u, self.k = below, above
         self.earned = slice(below, below + sums)
-        self.kept = below + sums + len(growing)  # columns but those to the bottom
-        self.width = self.kept + above
-        ways = np.zeros(self.width)
-        ways[:below] = ways[self.kept :] = 1.0
-        self.leaving = ways[:, None]
+        self.kept = below + sums + len(growing)  # rows but those to the bottom
+        self.height = self.kept + above
+        self.leaving = np.zeros(self.height)
+        self.leaving[:below] = self.leaving[self.kept :] = 1.0
         self.growths = [(below + earned, below + sums + i) for i, earned in enumerate(growing)]
 
-    def over(self, lower: Array, upper: Array, levels: int) -> Array:
-        """Blocks (a stack of) `upper` on top of a block `lower`, which has so many levels."""
-        if self.growths:
-            upper = upper.copy()
-            for at, growth in self.growths:
-                earned = upper[..., at]
-                earned += levels * upper[..., growth]
-        return self.joined(lower, upper, self.u, self.leaving)
+    def on_top(
+        self, climbing: Array, falling: Array, upper: Array, leaving: Array
+    ) -> tuple[Array, Array]:
+        """A block `upper` (or a stack of them) on top of a lower one, which may have another shape.
 
-    def joined(self, lower: Array, upper: Array, rows: int, leaving: Array) -> Array:
-        """A block on top of a lower one that may have another shape, which is that of the result.
-
-        The lower one's first `rows` are its ways in from below; its columns are those of `upper`
-        up to the ways to the bottom, then any others and its own ways to the bottom. `leaving` is
-        1 for its ways out, a column.
+        The lower one is given by its ways in from below, `climbing`, and from above, `falling`; its
+        rows are those of `upper` up to the ways to the bottom, then any others and its own ways to
+        the bottom. `leaving` is 1 for its ways out. The block on top of it is returned as entered
+        from the lower one's, where its ways in from below begin at the seam; and these as they
+        begin below.
         """
         u, same, x = self.u, self.kept, self.rising
-        here = lower[..., rows:, :]
-        # entering the lower block at the seam: out of it, or up and back at the seam
-        trip = here[..., x:u] @ upper[..., x:u, :]
-        seam = np.zeros((*trip.shape[:-1], lower.shape[-1]))
-        seam[..., u:] = here[..., u:]
-        part = seam[..., :same]
-        part += trip[..., :same]
-        falling = ginverse(trip[..., same:], (seam @ leaving)[..., 0]) @ seam
-        whole: Array = upper[..., same:] @ falling
-        part = whole[..., :same]
-        part += upper[..., :same]
-        climbing = lower[..., :rows, :u] @ whole[..., :u, :]
-        part = climbing[..., u:]
-        part += lower[..., :rows, u:]
-        if rows != u:
-            return np.concatenate([climbing, whole[..., u:, :]], axis=-2)
-        whole[..., :u, :] = climbing
-        return whole
+        # entering the lower block at the seam: up and back at the seam, or out of it
+        seam = upper[..., x:u] @ falling[..., x:u, :]
+        back = seam[..., same:, :].swapaxes(-1, -2).copy()
+        if falling.shape[-2] != self.height:
+            trip = seam
+            seam = np.empty((*trip.shape[:-2], *falling.shape[-2:]))
+            seam[..., :same, :] = trip[..., :same, :]
+        seam[..., same:, :] = falling[..., same:, :]
+        part = seam[..., u:same, :]
+        part += falling[..., u:same, :]
+        times = ginverse(back, leaving.dot(seam))
+        whole = (seam @ times.swapaxes(-1, -2)) @ upper[..., same:, :]
+        part = whole[..., :same, :]
+        part += upper[..., :same, :]
+        climbed = whole[..., :u] @ climbing[..., :u, :]
+        part = climbed[..., u:, :]
+        part += climbing[..., u:, :]
+        return whole, climbed
 
     def block(self, one: Array, count: int) -> Array:
         """So many levels, each like `one`; none is a passage that everything crosses at once."""
+        u = self.u
         if count == 0:
-            passage = np.zeros((self.u + self.k, self.width))
-            np.fill_diagonal(passage[: self.u], 1.0)
-            np.fill_diagonal(passage[self.u :, self.kept :], 1.0)
+            passage = np.zeros((self.height, u + self.k))
+            np.fill_diagonal(passage[:, :u], 1.0)
+            np.fill_diagonal(passage[self.kept :, u:], 1.0)
             return passage
-        pair, levels, started = np.stack([one, one]), 1, False  # the doubled block, the result
+        pair = np.empty((2, *one.shape))  # the doubled block, the result
+        pair[0], levels, started = one, 1, False
+        climbing, falling = one[..., :u], one[..., u:]  # of the doubled block
         while count > 1:
-            if count % 2 and started:
-                pair = self.over(pair[0], pair, levels)
+            odd = count % 2 > 0
+            if odd and started:
+                pair, climbed = self._after(levels, climbing, falling, pair)
+                climbing = climbed[0]
             else:
-                if count % 2:
+                if odd:
                     pair[1], started = pair[0], True
-                pair[:1] = self.over(pair[0], pair[:1], levels)
+                pair[0], climbing = self._after(levels, climbing, falling, pair[0])
+            falling = pair[0][..., u:].copy()
             count, levels = count // 2, 2 * levels
-        whole: Array = self.over(pair[0], pair[1:], levels)[0] if started else pair[0]
-        return whole
+        if not started:
+            return np.asarray(pair[0])
+        return self._after(levels, climbing, falling, pair[1])[0]
+
+    def _after(
+        self, levels: int, climbing: Array, falling: Array, upper: Array
+    ) -> tuple[Array, Array]:
+        """Blocks on top of one of so many levels; and once more their ways in from below.
+
+        It changes `upper`, which must not share memory with the other two.
+        """
+        for at, growth in self.growths:
+            earned = upper[..., at, :]
+            earned += levels * upper[..., growth, :]
+        whole, climbed = self.on_top(climbing, falling, upper, self.leaving)
+        whole[..., : self.u] = climbed
+        return whole, climbed

@@ -282,7 +282,8 @@ def _scaled(
 
 def _one_by_one(levels: Levels, boundary: Boundary, weights: Weights) -> QBDSolution:
     """Solve the members of a stack apart from each other."""
-    batch = np.broadcast_shapes(levels.up.shape[:-2], levels.down.shape[:-2])
+    core = (levels.up, levels.local, levels.down, levels.top)
+    batch = np.broadcast_shapes(*(part.shape[:-2] for part in core))
     grouped = {"rise", "stay", "join", "top_stay", "depart"}
 
     def member(part: Levels | Boundary | Weights, index: tuple[int, ...]) -> dict[str, object]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from capmodel.numerics.gth import Array, elimination_table, ginverse, weights_by_states
+from capmodel.numerics.gth import (
+    Array,
+    elimination_table,
+    ginverse,
+    unit_matrix,
+    weights_by_states,
+)
 
 _AT_ONCE = 3  # states that are eliminated at once
 
@@ -68,7 +74,7 @@ def acyclic_ginverse(rates: Array, exits: Array) -> Array:
     m = rates.shape[-1]
     if m <= 2 * _AT_ONCE:
         return few_ginverse(rates, exits)
-    unit = np.eye(m)
+    unit = unit_matrix(m)
     moves = rates * (1.0 - unit)
     each = 1.0 / (np.add.reduce(moves, -1) + exits)
     power = moves * each[..., None]
@@ -103,9 +109,11 @@ def few_stationary(rates: Array) -> Array:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = _by_threes(rates)
-    if not np.isfinite(weights).all():
+    total = np.add.reduce(weights, -1, keepdims=True)
+    if not np.logical_and.reduce(np.isfinite(total), None):
         weights = weights_by_states(rates)
-    shares: Array = weights / np.add.reduce(weights, -1)[..., None]
+        total = np.add.reduce(weights, -1, keepdims=True)
+    shares: Array = weights / total
     return shares
 
 
@@ -117,7 +125,7 @@ def _by_threes(rates: Array) -> Array:
     h = max(m - _AT_ONCE, 1)
     down = rates[..., h:, :h]
     onward = rates[..., :h, h:] @ ginverse(rates[..., h:, h:], np.add.reduce(down, -1))
-    first = _by_threes(rates[..., :h, :h] + onward @ down)
     out = np.empty(rates.shape[:-1])
-    out[..., :h], out[..., h:] = first, (first[..., None, :] @ onward)[..., 0, :]
+    out[..., :h] = first = _by_threes(rates[..., :h, :h] + onward @ down)
+    out[..., h:] = (first[..., None, :] @ onward)[..., 0, :]
     return out

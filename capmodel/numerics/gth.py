@@ -12,7 +12,7 @@ C. A. O'Cinneide, Numerische Mathematik 65, 1993.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -82,10 +82,16 @@ def _by_entries(entries: Callable[..., tuple[Any, ...]], rates: Array, exits: Ar
     """Inverses whose entries, row by row, are functions of rates and exits."""
     m = exits.shape[-1]
     if exits.size <= _SCALARS and rates.shape[:-1] == exits.shape:
-        given = zip(rates.reshape(-1, m * m).tolist(), exits.reshape(-1, m).tolist(), strict=True)
-        with suppress(ZeroDivisionError):  # where an array has an infinite entry
-            found = [entries(*row, *out) for row, out in given]
-            return np.array(found).reshape(rates.shape)
+        try:
+            if exits.ndim == 1:
+                one = entries(*rates.ravel().tolist(), *exits.tolist())
+                return np.array(one).reshape(m, m)
+            given = zip(
+                rates.reshape(-1, m * m).tolist(), exits.reshape(-1, m).tolist(), strict=True
+            )
+            return np.array([entries(*row, *out) for row, out in given]).reshape(rates.shape)
+        except ZeroDivisionError:  # where an array has an infinite entry
+            pass
     flat = [rates[..., i, j] for i in range(m) for j in range(m)]
     arrays = entries(*flat, *(exits[..., i] for i in range(m)))
     out = np.empty((*np.shape(arrays[0]), m, m))
@@ -127,14 +133,24 @@ def _entries_of_three(
     )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
+def unit_matrix(order: int) -> Array:
+    """The unit matrix, which nobody may change."""
+    unit = np.eye(order)
+    unit.flags.writeable = False
+    return unit
+
+
 def elimination_table(rates: Array, exits: Array) -> Array:
     """What elimination works on: columns for the states, the exit, the unit matrix."""
     m = rates.shape[-1]
-    batch = np.broadcast_shapes(rates.shape[:-2], exits.shape[:-1])
+    batch = rates.shape[:-2]
+    if batch != exits.shape[:-1]:
+        batch = np.broadcast_shapes(batch, exits.shape[:-1])
     work = np.zeros((*batch, m, 2 * m + 1))
     work[..., :m] = rates
     work[..., m] = exits
-    work[..., m + 1 :] = np.eye(m)
+    work.reshape(*batch, -1)[..., m + 1 :: 2 * m + 2] = 1.0
     return work
 
 

@@ -33,34 +33,63 @@ def fixed_points(
     points = np.array(starts, dtype=np.float64)
     before: tuple[Array, Array] | None = None  # points and residuals one step ago
     found: list[tuple[int, Result, int]] = []
-    names, shape = np.arange(len(points)), points
-    bracket = np.stack([np.full(len(points), -np.inf), np.full(len(points), np.inf)])
+    names, search = np.arange(len(points)), _Brackets(points, least)
     for taken in range(_MOST_STEPS):
         image, result = step(points)
         image = np.maximum(image, least)
         residual = image - points
-        settled = np.abs(residual).max(-1) < _TOLERANCE
-        found += [(int(names[i]), result, int(i)) for i in np.flatnonzero(settled)]
-        # the first step goes to the image itself, so that those who meet there stay together
-        calm = (np.abs(residual).max(-1) < _CALM) | (before is None)
-        keep = ~settled & _first_of_its_kind(image, calm)
-        if not np.any(keep):
+        size = np.maximum.reduce(np.abs(residual), -1)
+        settled = size < _TOLERANCE
+        found += [(int(names[i]), result, int(i)) for i in settled.nonzero()[0]]
+        if len(found) and settled.all():
             names = names[:0]
             break
-        # how the coordinates differ from each other, unless the limit has made them equal
-        free = (image > least).all(-1, keepdims=True)
-        shape = np.where(free, image, shape)
-        bracket = _narrowed(bracket, points, residual)
+        # the first step goes to the image itself, so that those who meet there stay together
+        calm = size < (np.inf if before is None else _CALM)
+        keep = ~settled & _first_of_its_kind(image, calm)
+        if not keep.any():
+            names = names[:0]
+            break
+        search.saw(names, points, image, residual)
         following = image if before is None else _accelerated(points, image, residual, before)
         if taken >= _PATIENCE:
-            halving = taken % 2 == 0
-            following = np.where(free & (not halving), following, shape)
-            following = _inside(following, bracket, halving)
-        names, before, bracket = names[keep], (points[keep], residual[keep]), bracket[:, keep]
-        shape = shape[keep]
-        points = following[keep]
+            following = search.within(following, halving=taken % 2 == 0)
+        if keep.all():
+            before, points = (points, residual), following
+            continue
+        names, before, points = names[keep], (points[keep], residual[keep]), following[keep]
     found.sort(key=lambda entry: entry[0])
     return [(result, i) for _, result, i in found], len(names)
+
+
+class _Brackets:
+    """Where each search must look, worked out from all that it saw once it takes long."""
+
+    def __init__(self, starts: Array, least: float) -> None:
+        self.least, self.names, self.shape = least, np.arange(len(starts)), starts
+        self.bracket = np.stack([np.full(len(starts), -np.inf), np.full(len(starts), np.inf)])
+        self.seen: list[tuple[npt.NDArray[np.intp], Array, Array, Array]] = []
+
+    def saw(
+        self, names: npt.NDArray[np.intp], points: Array, image: Array, residual: Array
+    ) -> None:
+        """Remember a step of the searches of these names, which rise."""
+        self.seen.append((names, points, image, residual))
+
+    def within(self, following: Array, *, halving: bool) -> Array:
+        """Points to go to instead, for the searches of the last step."""
+        names = self.seen[-1][0]
+        rows = np.searchsorted(self.names, names)
+        shape, bracket = self.shape[rows], self.bracket[:, rows]
+        for some, points, image, residual in self.seen:
+            rows = np.searchsorted(some, names)
+            # how the coordinates differ from each other, unless the limit has made them equal
+            free = np.logical_and.reduce(image[rows] > self.least, -1, keepdims=True)
+            shape = np.where(free, image[rows], shape)
+            bracket = _narrowed(bracket, points[rows], residual[rows])
+        self.names, self.shape, self.bracket, self.seen = names, shape, bracket, []
+        following = shape if halving else np.where(free, following, shape)
+        return _inside(following, bracket, halving)
 
 
 def _narrowed(bracket: Array, points: Array, residual: Array) -> Array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, Weights
-from capmodel.numerics.doubling import solve_few_phases
+from capmodel.numerics.doubling import Frame, has_few_phases, solve_few_phases
 from capmodel.numerics.gth import Array
 from capmodel.solvers._feeds import KernelService, kron
 
@@ -58,6 +59,19 @@ class RingStage:
         self.index = index
         here = np.arange(p * k - 1)
         self.passing = here[(here + 1) % k > 0]  # from where an interval goes on
+        # in flat matrices: from awake to asleep, in the ring's own states and in the empty ring's
+        self.asleep_busy = _diagonal(n * k, p * k, p * k)
+        self.asleep_idle = _diagonal(b * k, k, k)
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """What all chains at the usual pace have in common, where they have few phases."""
+        whole = self.local + self.above
+        levels = Levels(self.ring, self.above, self.local, self.down, whole)
+        if not has_few_phases(levels):
+            return None
+        weights = Weights(self.ground, self.core, self.slope, self.top)
+        return Frame.of(levels, Boundary(self.below, self.up, self.last), weights)
 
     def solve(self, asleep_idle: Array, asleep_busy: Array, pace: Array) -> dict[str, Array]:
         """Shares of time and rates, for stacks of paces [-] and rates of falling asleep [1/s].
@@ -67,10 +81,14 @@ class RingStage:
         """
         p, k, size = self.p, self.k, len(pace)
         levels, boundary, weights = self.chain(asleep_idle, asleep_busy, pace)
-        solution = solve_few_phases(levels, boundary, weights)
-        found = {name: solution.sums[..., i] for name, i in self.index.items()}
-        first = solution.first[..., : p * k, None] * boundary.down[..., : p * k, :k]
-        ended = solution.boundary[..., -k:] if self.coupled else np.zeros((size, k))
+        usual = weights.core is self.core
+        solution = solve_few_phases(levels, boundary, weights, self.frame if usual else None)
+        sums, first, bottom = solution.sums, solution.first, solution.boundary
+        if sums.ndim == 1:  # a stack of one, see `chain`
+            sums, first, bottom = sums[None], first[None], bottom[None]
+        found = {name: sums[:, i] for name, i in self.index.items()}
+        first = first[:, : p * k, None] * boundary.down[..., : p * k, :k]
+        ended = bottom[:, -k:] if self.coupled else np.zeros((size, k))
         parts = np.array([first.sum(-2), ended])
         shares = _share(parts, np.array([found["completed"], found["signalling"]]))
         found["empties"], found["empties_after_signal"] = shares
@@ -79,7 +97,9 @@ class RingStage:
     def chain(
         self, asleep_idle: Array, asleep_busy: Array, pace: Array
     ) -> tuple[Levels, Boundary, Weights]:
-        """The chains of such stacks, by ring content."""
+        """The chains of such stacks, by ring content; one alone is no stack: that is faster."""
+        if np.logical_and.reduce(pace == 1.0):
+            return self._at_usual_pace(asleep_idle, asleep_busy)
         p, k, size = self.p, self.k, len(pace)
         scale: Array = np.where(self.kernel.paced > 0.0, pace[:, None], 1.0)  # awake phases only
         scale = np.repeat(scale, k, axis=-1)
@@ -95,15 +115,42 @@ class RingStage:
         core[:, : p * k, completed] *= scale
         top = np.repeat(self.top[None], size, axis=0)
         top[..., completed] = core[..., completed]
-        if self.coupled:
-            here = np.arange(p * k)
-            local[:, here, p * k + here] += np.repeat(asleep_busy, k, axis=-1)
-            below[:, here[:k], k + here[:k]] = asleep_idle
+        self._fall_asleep(local, below, asleep_idle, asleep_busy)
+        if size == 1:
+            local, down, below, last = local[0], down[0], below[0], last[0]
+            core, top = core[0], top[0]
         return (
             Levels(self.ring, self.above, local, down, local + self.above),
             Boundary(below, self.up, last),
             Weights(self.ground, core, self.slope, top),
         )
+
+    def _at_usual_pace(
+        self, asleep_idle: Array, asleep_busy: Array
+    ) -> tuple[Levels, Boundary, Weights]:
+        """The same for paces of 1: only what depends on falling asleep are stacks."""
+        size = len(asleep_idle)
+        local, below = np.empty((size, *self.local.shape)), np.empty((size, *self.below.shape))
+        local[...], below[...] = self.local, self.below
+        self._fall_asleep(local, below, asleep_idle, asleep_busy)
+        if size == 1:
+            local, below = local[0], below[0]
+        return (
+            Levels(self.ring, self.above, local, self.down, local + self.above),
+            Boundary(below, self.up, self.last),
+            Weights(self.ground, self.core, self.slope, self.top),
+        )
+
+    def _fall_asleep(
+        self, local: Array, below: Array, asleep_idle: Array, asleep_busy: Array
+    ) -> None:
+        """Put the rates of falling asleep where they belong."""
+        if not self.coupled:
+            return
+        size, k = len(local), self.k
+        each = asleep_busy if k == 1 else np.repeat(asleep_busy, k, axis=-1)
+        local.reshape(size, -1)[:, self.asleep_busy] = each
+        below.reshape(size, -1)[:, self.asleep_idle] = asleep_idle
 
 
 class RingServer(NamedTuple):
@@ -141,6 +188,11 @@ def ring_server(kernel: KernelService, signal: float) -> RingServer:
     return RingServer(local, down, last, up, below)
 
 
+def _diagonal(order: int, count: int, right: int) -> slice:
+    """The first so many entries of a diagonal so far right of the main one, in a flat matrix."""
+    return slice(right, right + (count - 1) * (order + 1) + 1, order + 1)
+
+
 def erlang_arrivals(rate: float, phases: int) -> tuple[Array, Array]:
     """Rates [1/s] between the phases of Erlang intervals, and those of the arrivals."""
     passing, arriving = np.zeros((phases, phases)), np.zeros((phases, phases))
@@ -155,5 +207,7 @@ def _share(parts: Array, total: Array) -> Array:
         shares = parts / total[..., None]
     least = np.minimum(np.maximum(shares, 0.0), 1.0)
     shares = np.where(total[..., None] > 0.0, least, 0.5 / parts.shape[-1])
+    if parts.shape[-1] == 1:
+        return shares
     whole: Array = shares / np.maximum(shares.sum(-1, keepdims=True), 1.0)
     return whole

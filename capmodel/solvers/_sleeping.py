@@ -8,8 +8,8 @@ delivered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, We
 from capmodel.numerics.doubling import Known, has_few_phases, solve_few_phases
 from capmodel.numerics.gth import Array
 from capmodel.numerics.phase_type import PhaseType
+from capmodel.solvers._phase_products import phases_alone, starting, with_phases
 
 
 @dataclass(frozen=True)
@@ -115,29 +116,6 @@ class Flows:
 SUMS = ("carried", "delivered", "drops", "in_buffer", "running", "polling", "waking")
 
 
-def _with_phases(matrix: Array, phases: int) -> Array:
-    """The feed moves, the consumer's phase stays."""
-    if phases == 1:
-        return matrix
-    r, c = matrix.shape[-2:]
-    spread = matrix[..., :, None, :, None] * np.eye(phases)[:, None, :]
-    return spread.reshape(*matrix.shape[:-2], r * phases, c * phases)
-
-
-def _starting(matrix: Array, start: Array) -> Array:
-    """The feed moves and the consumer starts a service."""
-    r, c = matrix.shape[-2:]
-    return (matrix[..., :, :, None] * start).reshape(*matrix.shape[:-2], r, c * len(start))
-
-
-def _phases_alone(states: Array, matrix: Array) -> Array:
-    """The consumer's phase moves where `states` allows it, the feed stays."""
-    r, (m, n) = len(states), matrix.shape
-    blocks = np.zeros((r, m, r, n))
-    blocks[np.arange(r), :, np.arange(r), :] = states[:, None, None] * matrix
-    return blocks.reshape(r * m, r * n)
-
-
 def solve_sleeper(feed: Feed, consumer: Sleeper, capacity: int) -> Flows:
     """Solve the chain of one feed (or of a stack of feeds) and one sleeping consumer."""
     return SleeperChain(feed, consumer, capacity).solve(feed)
@@ -153,33 +131,41 @@ class SleeperChain:
     def __init__(self, feed: Feed, consumer: Sleeper, capacity: int) -> None:
         r, service, m = feed.moves.shape[-1], consumer.service, consumer.service.order
         self.consumer, self.capacity = consumer, capacity
-        self.alone = _phases_alone(feed.serves, service.rates)
-        self.local = _with_phases(feed.moves, m) + self.alone
-        self.down = _phases_alone(feed.serves, np.outer(service.exits, service.start))
+        self.alone = phases_alone(feed.serves, service.rates)
+        self.local = with_phases(feed.moves, m) + self.alone
+        self.down = phases_alone(feed.serves, np.outer(service.exits, service.start))
         self.stages, self.join = _ways_on(r, consumer), _back(r, consumer)
         self.stay = None if self.stages is None else _spread(feed.moves, consumer) + self.stages
         self.bottom = _Bottom(feed, consumer)
         self.weights = _weights(feed, consumer, capacity, self.bottom)
-        self._example = feed
-
-    @cached_property
-    def known(self) -> Known | None:
-        """What all feeds have in common, where they have few phases."""
-        levels, boundary = self.rates(self._example)
-        if not has_few_phases(levels):
-            return None
-        with np.errstate(all="ignore"):  # as where it is used
-            return Known.of(levels, boundary, self.weights)
+        self._known: Known | None = None  # what all feeds have in common, if of few phases
 
     def solve(self, feed: Feed) -> Flows:
         """Solve the chain of one feed or of a stack of feeds."""
+        return self.solved(feed).flows
+
+    def solved(self, feed: Feed) -> SolvedChain:
+        """The same, flows worked out only when they are asked for."""
         levels, boundary = self.rates(feed)
-        solution = solve_few_phases(levels, boundary, self.weights, self.known)
-        return _flows(feed, self.consumer, solution, self.bottom, boundary)
+        if self._known is None and has_few_phases(levels):
+            self._known = self._common(feed, levels, boundary)
+        solution = solve_few_phases(levels, boundary, self.weights, self._known)
+        return SolvedChain(self, feed, boundary, solution)
 
     def stationary(self, feed: Feed) -> QBDSolution:
         """The probabilities themselves."""
-        return solve_few_phases(*self.rates(feed), self.weights, self.known)
+        return self.solved(feed).solution
+
+    def _common(self, feed: Feed, levels: Levels, boundary: Boundary) -> Known:
+        """From the first of a stack for all."""
+        if feed.batch:
+            rise, depart = levels.rise, boundary.depart
+            levels = replace(levels, up=levels.up[0], rise=None if rise is None else rise[0])
+            boundary = replace(
+                boundary, up=boundary.up[0], depart=None if depart is None else depart[0]
+            )
+        with np.errstate(all="ignore"):  # as where it is used
+            return Known.of(levels, boundary, self.weights)
 
     def rates(self, feed: Feed) -> tuple[Levels, Boundary]:
         """The chain of one feed or of a stack of feeds."""
@@ -187,13 +173,13 @@ class SleeperChain:
         full, rise, top_stay = feed.full_moves + feed.full_delivers, None, None
         if self.stages is not None:
             rise = _spread(feed.delivers, self.consumer)
-            top_stay = _with_phases(full, d)[..., None, :, :] + self.stages
+            top_stay = with_phases(full, d)[..., None, :, :] + self.stages
         levels = Levels(
             count=self.capacity,
-            up=_with_phases(feed.delivers, m),
+            up=with_phases(feed.delivers, m),
             local=self.local,
             down=self.down,
-            top=_with_phases(full, m) + self.alone,
+            top=with_phases(full, m) + self.alone,
             rise=rise,
             stay=self.stay,
             join=self.join,
@@ -204,7 +190,7 @@ class SleeperChain:
 
 def _stages(states: int, time: float, stages: int) -> Array:
     """From one stage of a time away to the next, the feed stays."""
-    return _phases_alone(np.ones(states), np.eye(stages, k=1) * (stages / time))
+    return phases_alone(np.ones(states), np.eye(stages, k=1) * (stages / time))
 
 
 def _ways_on(states: int, consumer: Sleeper) -> Array | None:
@@ -216,9 +202,9 @@ def _ways_on(states: int, consumer: Sleeper) -> Array | None:
 
 def _spread(matrix: Array, consumer: Sleeper) -> Array:
     """The feed moves while the consumer is away, its stages stay."""
-    spread = _with_phases(matrix, consumer.stages)[..., None, :, :]
+    spread = with_phases(matrix, consumer.stages)[..., None, :, :]
     groups = len(consumer.delays)
-    return np.broadcast_to(spread, (*spread.shape[:-3], groups, *spread.shape[-2:]))
+    return spread if groups == 1 else np.concatenate([spread] * groups, axis=-3)
 
 
 def _back(states: int, consumer: Sleeper) -> Array | None:
@@ -228,7 +214,7 @@ def _back(states: int, consumer: Sleeper) -> Array | None:
         return None
     last = np.zeros((d, len(start)))
     last[-1] = start * d
-    return np.stack([_phases_alone(np.ones(states), last / time) for time in consumer.delays])
+    return np.stack([phases_alone(np.ones(states), last / time) for time in consumer.delays])
 
 
 class _Bottom:
@@ -251,7 +237,7 @@ class _Bottom:
         self.down = np.zeros((r * m, b))
         if polls:
             steps = _stages(r, consumer.poll, d)
-            local[..., self.polling, self.polling] = _with_phases(feed.empty_moves, d) + steps
+            local[..., self.polling, self.polling] = with_phases(feed.empty_moves, d) + steps
             last = np.arange(r) * d + d - 1
             local[..., last, self.waiting.start + np.arange(r)] = d / consumer.poll
         local[..., self.waiting, self.waiting] = feed.empty_moves
@@ -271,43 +257,43 @@ class _Bottom:
         up = np.zeros((*feed.batch, self.size, r * len(start)))
         depart = np.zeros((*feed.batch, groups, self.size, r * d))
         if self.polls:
-            depart[..., 0, self.polling, :] = _with_phases(feed.empty_delivers, d)
+            depart[..., 0, self.polling, :] = with_phases(feed.empty_delivers, d)
         rows, to = self.waiting, feed.empty_delivers
         if self.signals:
             rows, to = self.signalling, feed.signal_exit / self.consumer.signal
         if self.delayed:
             depart[..., -1, rows, ::d] = to
         else:
-            up[..., rows, :] = _starting(to, start)
+            up[..., rows, :] = starting(to, start)
         return Boundary(self.local, up, self.down, depart if groups else None)
 
 
 def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> Weights:
     r, q = feed.counts.shape[-2:]
-    m, n = consumer.service.order, len(SUMS)
+    m, d, n = consumer.service.order, consumer.stages, len(SUMS)
     batch = feed.batch
-    delivered, lost = feed.delivers.sum(-1), feed.full_delivers.sum(-1)
+    names = [
+        name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there
+    ]
     index = {name: i for i, name in enumerate(SUMS)}
+    delivered, lost = feed.delivers.sum(-1), feed.full_delivers.sum(-1)
 
-    def plain(rate: Array, dropped: Array | float, level: float) -> Array:
-        weight = np.zeros((*batch, r, n + q))
-        weight[..., index["delivered"]] = rate
-        weight[..., index["drops"]] = dropped
-        weight[..., index["in_buffer"]] = level
-        weight[..., n:] = feed.counts
-        return weight
+    def plain(phases: int, rate: Array, dropped: Array | None = None) -> Array:
+        """By state of the feed and phase of the consumer."""
+        weight = np.zeros((*batch, r, phases, n + q))
+        weight[..., index["delivered"]] = rate[..., None]
+        weight[..., n:] = feed.counts[..., None, :]
+        if dropped is not None:
+            weight[..., index["drops"]] = dropped[..., None]
+            weight[..., index["in_buffer"]] = capacity
+        return weight.reshape(*batch, r * phases, n + q)
 
     def working(weight: Array) -> Array:
-        weight = np.repeat(weight, m, axis=-2)
         weight[..., index["carried"]] = (feed.serves[:, None] * consumer.service.exits).reshape(-1)
         weight[..., index["running"]] = 1.0
         return weight
 
     def away(weight: Array) -> Array | None:
-        weight = np.repeat(weight, consumer.stages, axis=-2)
-        names = [
-            name for name, there in (("polling", bottom.polls), ("waking", bottom.delayed)) if there
-        ]
         if not names:
             return None
         weight = np.stack([weight] * len(names), axis=-3)
@@ -315,60 +301,88 @@ def _weights(feed: Feed, consumer: Sleeper, capacity: int, bottom: _Bottom) -> W
             weight[..., group, :, index[name]] = 1.0
         return weight
 
-    slope = np.zeros((*batch, r, n + q))
-    slope[..., index["in_buffer"]] = 1.0
-    inside, top = plain(delivered, 0.0, 0.0), plain(lost, lost, float(capacity))
+    def slope(states: tuple[int, ...]) -> Array:
+        weight = np.zeros((*batch, *states, n + q))
+        weight[..., index["in_buffer"]] = 1.0
+        return weight
+
     below = np.zeros((*batch, bottom.size, n + q))
     if bottom.polls:
-        polling = plain(feed.empty_delivers.sum(-1), 0.0, 0.0)
-        below[..., bottom.polling, :] = np.repeat(polling, consumer.stages, axis=-2)
+        below[..., bottom.polling, :] = plain(d, feed.empty_delivers.sum(-1))
         below[..., bottom.polling, index["polling"]] = 1.0
     below[..., bottom.waiting, index["delivered"]] = feed.empty_delivers.sum(-1)
     below[..., bottom.signalling, index["in_buffer"]] = 1.0
-    groups = int(bottom.polls) + int(bottom.delayed)
     return Weights(
-        boundary=below, core=working(inside), core_slope=np.repeat(slope, m, axis=-2),
-        core_top=working(top), excursion=away(inside),
-        excursion_slope=np.stack([np.repeat(slope, consumer.stages, axis=-2)] * groups, axis=-3)
-        if groups else None,
-        excursion_top=away(top),
+        boundary=below, core=working(plain(m, delivered)), core_slope=slope((r * m,)),
+        core_top=working(plain(m, lost, lost)), excursion=away(plain(d, delivered)),
+        excursion_slope=slope((len(names), r * d)) if names else None,
+        excursion_top=away(plain(d, lost, lost)),
     )  # fmt: skip
 
 
-def _flows(
-    feed: Feed, consumer: Sleeper, solution: QBDSolution, bottom: _Bottom, boundary: Boundary
-) -> Flows:
-    r, m, n = feed.moves.shape[-1], consumer.service.order, len(SUMS)
-    sums = {name: solution.sums[..., i] for i, name in enumerate(SUMS)}
-    waiting = solution.boundary[..., bottom.waiting]
-    signal = solution.boundary[..., bottom.signalling]
-    emptied = solution.first[..., None, :] @ boundary.down
-    polls = emptied.sum((-1, -2))
-    if bottom.polls:
-        last = solution.boundary[..., bottom.polling][..., consumer.stages - 1 :: consumer.stages]
-        falling = last * (consumer.stages / consumer.poll)
-    else:
-        falling = emptied[..., 0, bottom.waiting]
-    full = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
-    if boundary.depart is not None:
-        away = solution.last_excursions.sum(-2)
-        full = full + away.reshape(*away.shape[:-1], r, consumer.stages).sum(-1)
+class SolvedChain(NamedTuple):
+    """The solution for a feed or a stack of feeds, and what follows from it."""
 
-    def average(share: Array, counts: Array) -> Array:
-        return (share[..., None, :] @ counts)[..., 0, :]
+    chain: SleeperChain
+    feed: Feed
+    boundary: Boundary
+    solution: QBDSolution
 
-    wakeups = (waiting * feed.empty_delivers.sum(-1)).sum(-1)
-    signals = signal.shape[-1] > 0
-    return Flows(
-        **sums,
-        wakeups=0.0 * wakeups if consumer.spins else wakeups,
-        polls=0.0 * polls if consumer.spins else polls,
-        waiting=waiting.sum(-1),
-        signalling=signal.sum(-1),
-        awake_counts=solution.sums[..., n:],
-        asleep_counts=average(waiting, feed.counts),
-        signal_counts=average(signal, feed.signal_counts)
-        if signals else 0.0 * solution.sums[..., n:],
-        falling=falling,
-        full=full,
-    )  # fmt: skip
+    @property
+    def awake_counts(self) -> Array:
+        """As `Flows` has them."""
+        return self.solution.sums[..., len(SUMS) :]
+
+    @property
+    def falling(self) -> Array:
+        """As `Flows` has it."""
+        bottom, consumer = self.chain.bottom, self.chain.consumer
+        if not bottom.polls:
+            return self._emptied[..., bottom.waiting]
+        polling = self.solution.boundary[..., bottom.polling]
+        falling: Array = polling[..., consumer.stages - 1 :: consumer.stages]
+        return falling * (consumer.stages / consumer.poll)
+
+    @property
+    def full(self) -> Array:
+        """As `Flows` has it."""
+        consumer, solution = self.chain.consumer, self.solution
+        r, m = self.feed.moves.shape[-1], consumer.service.order
+        full: Array = solution.last.reshape(*solution.last.shape[:-1], r, m).sum(-1)
+        if self.boundary.depart is not None:
+            away = solution.last_excursions.sum(-2)
+            full = full + away.reshape(*away.shape[:-1], r, consumer.stages).sum(-1)
+        return full
+
+    @property
+    def _emptied(self) -> Array:
+        """Rates of emptying the buffer, by state below level 1."""
+        emptied: Array = (self.solution.first[..., None, :] @ self.boundary.down)[..., 0, :]
+        return emptied
+
+    @property
+    def flows(self) -> Flows:
+        """All of it."""
+        feed, solution, bottom = self.feed, self.solution, self.chain.bottom
+        waiting = solution.boundary[..., bottom.waiting]
+        signal = solution.boundary[..., bottom.signalling]
+
+        def average(share: Array, counts: Array) -> Array:
+            return (share[..., None, :] @ counts)[..., 0, :]
+
+        wakeups = (waiting * feed.empty_delivers.sum(-1)).sum(-1)
+        spins, counts = self.chain.consumer.spins, self.awake_counts
+        polls = self._emptied.sum(-1)
+        return Flows(
+            **{name: solution.sums[..., i] for i, name in enumerate(SUMS)},
+            wakeups=0.0 * wakeups if spins else wakeups,
+            polls=0.0 * polls if spins else polls,
+            waiting=waiting.sum(-1),
+            signalling=signal.sum(-1),
+            awake_counts=counts,
+            asleep_counts=average(waiting, feed.counts),
+            signal_counts=average(signal, feed.signal_counts)
+            if signal.shape[-1] > 0 else 0.0 * counts,
+            falling=self.falling,
+            full=self.full,
+        )  # fmt: skip

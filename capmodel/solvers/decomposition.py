@@ -21,7 +21,7 @@ from capmodel.solvers._fixed_points import fixed_points
 from capmodel.solvers._gathering import gathered
 from capmodel.solvers._modulated_ring import ModulatedRing
 from capmodel.solvers._ring_stage import RingStage, erlang_arrivals
-from capmodel.solvers._sleeping import Feed, Flows, SleeperChain
+from capmodel.solvers._sleeping import Feed, Flows, SleeperChain, SolvedChain
 from capmodel.solvers._stage_quantiles import StageQuantiles
 
 __all__ = ["NAME", "accepts", "doubts", "solve"]
@@ -121,7 +121,7 @@ class _Stages:
         anyone = self.feed({"empties": some, "empties_after_signal": some})
         self.buffer = SleeperChain(anyone, consumer, int(path.buffer.capacity))
 
-    def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], Flows]]:
+    def step(self, logs: Array) -> tuple[Array, tuple[dict[str, Array], SolvedChain]]:
         """Next logarithms of the unknowns; ring and buffer.
 
         The unknowns are, per state of the kernel, the rate of falling asleep times the kernel
@@ -131,40 +131,53 @@ class _Stages:
         asleep = guess[:, :-1] / self.kernel_cost
         ring = self.ring.solve(asleep[:, : self.k], asleep[:, self.k :], guess[:, -1])
         ring |= {"asleep": asleep, "pace": guess[:, -1]}
-        flows = self.buffer.solve(self.feed(ring))
-        awake, paced = flows.awake_counts, self.paced
+        solved = self.buffer.solved(self.feed(ring))
+        awake, falling = solved.awake_counts, solved.falling
+        following = np.ones_like(logs)
         with np.errstate(divide="ignore", invalid="ignore"):
             # a state that never occurs may have any rate: the mean one
-            mean = flows.falling.sum(-1, keepdims=True) / awake.sum(-1, keepdims=True)
-            seen = awake > _NEVER * awake.sum(-1, keepdims=True)
-            rates = np.where(seen, flows.falling / awake, mean)
-            working = (awake[..., self.k :] * paced).sum(-1)
-            held = (flows.full[..., self.k :] * paced).sum(-1)
-            share = np.where(working > 0.0, held / working, 0.0)
-        pace = 1.0 - share + share * self.full_pace
-        scaled = np.maximum(rates * self.kernel_cost, _NEVER)
-        following = np.concatenate([scaled, pace[..., None]], axis=-1)
-        return np.log(following), (ring, flows)
+            whole = np.add.reduce(awake, -1, keepdims=True)
+            mean = np.add.reduce(falling, -1, keepdims=True) / whole
+            rates = np.where(awake > _NEVER * whole, falling / awake, mean)
+        np.maximum(rates * self.kernel_cost, _NEVER, out=following[:, :-1])
+        if self.full_pace != 1.0:
+            following[:, -1] = self._pace(awake, solved.full)
+        return np.log(following), (ring, solved)
+
+    def _pace(self, awake: Array, full: Array) -> Array:
+        """Mean pace of the kernel while the consumer is awake."""
+        working = (awake[..., self.k :] * self.paced).sum(-1)
+        held = (full[..., self.k :] * self.paced).sum(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share: Array = np.where(working > 0.0, held / working, 0.0)
+        return 1.0 - share + share * self.full_pace
 
     def feed(self, ring: dict[str, Array]) -> Feed:
-        """The kernel as the buffer meets it: idle, or in a phase of its service."""
+        """The kernel as the buffer meets it: idle, or in a phase of its service.
+
+        A stack of one is no stack: that is faster.
+        """
         n, k, start = self.states, self.k, self.kernel.time.start
         empties, after_signal = ring["empties"], ring["empties_after_signal"]
-        stack = len(empties)
+        if len(empties) == 1:
+            empties, after_signal = empties[0], after_signal[0]
 
         def follows(idle: Array) -> Array:
             """Probabilities of the kernel's next state, idle with these ones."""
-            going_on = (1.0 - idle.sum(-1, keepdims=True)) * start
-            return np.concatenate([idle, going_on], axis=-1)
+            to = np.empty((*idle.shape[:-1], 1, n))
+            to[..., 0, :k] = idle
+            to[..., 0, k:] = (1.0 - (idle if k == 1 else idle.sum(-1, keepdims=True))) * start
+            return to
 
-        delivers = np.zeros((2, stack, n, n))  # as usual, and while it is full
-        delivers[:, :, k:] = self.exits[:, None, :, None] * follows(empties)[:, None, :]
-        normal, full = delivers
+        # as usual, and while it is full
+        to, exits = follows(empties), self.exits[..., None]
+        normal, full = np.zeros((2, *to.shape[:-2], n, n))
+        normal[..., k:, :], full[..., k:, :] = exits[0] * to, exits[1] * to
         return Feed(
             moves=self.moves, delivers=normal, empty_moves=self.moves, empty_delivers=normal,
             full_moves=self.full_moves, full_delivers=full, serves=self.serves,
             signal_entry=self.signal_entry, signal_moves=self.signal_moves,
-            signal_exit=follows(after_signal)[:, None, :],
+            signal_exit=follows(after_signal),
             counts=self.counts, signal_counts=self.signal_counts,
         )  # fmt: skip
 
@@ -272,7 +285,7 @@ def solve(path: CapturePath) -> Solution:
     points, failed = fixed_points(stages.step, starts, least)
     if not points:
         raise ArithmeticError(f"decomposition: none of {len(STARTS)} starts converged")
-    found = _distinct([_found(path, i, ring, flows) for (ring, flows), i in points])
+    found = _distinct([_found(path, i, ring, solved.flows) for (ring, solved), i in points])
     (ring, _), i = points[0]
     return exact.dressed(
         path, found[0], solver=NAME, is_exact=False,
@@ -320,14 +333,19 @@ def _found(path: CapturePath, i: int, ring: dict[str, Array], flows: Flows) -> d
     work more than all the time, the ring's figure gives way.
     """
     offered, wakeup, kernel = float(path.arrivals.rate), path.wakeup, path.kernel
+
+    def of(flow: Array) -> Array:
+        return flow[i] if flow.ndim else flow  # which of one alone is no stack
+
+    delivered, through = of(flows.delivered), of(flows.carried)
     accepted = offered * float(ring["not_full"][i])
-    carried = accepted * float(flows.carried[i] / flows.delivered[i])
-    dropped = accepted * float(flows.drops[i] / flows.delivered[i])
+    carried = accepted * float(through / delivered)
+    dropped = accepted * float(of(flows.drops) / delivered)
     most = 1.0 / float(path.consumer.cost)
     if carried > most:
         carried, dropped = most, accepted - most
-    wakeups = carried * float(flows.wakeups[i] / flows.carried[i])
-    polls = carried * float(flows.polls[i] / flows.carried[i])
+    wakeups = carried * float(of(flows.wakeups) / through)
+    polls = carried * float(of(flows.polls) / through)
     running = min(carried * float(path.consumer.cost), 1.0)
     polling = min(polls * float(wakeup.poll_cost), 1.0 - running)
     interrupts = float(ring["interrupts"][i])
@@ -342,5 +360,5 @@ def _found(path: CapturePath, i: int, ring: dict[str, Array], flows: Flows) -> d
         "ring_drops": offered * float(ring["full"][i]), "buffer_drops": dropped,
         "wakeups": wakeups, "polls": polls, "interrupts": interrupts, "running": running,
         "polling": polling, "waiting": 1.0 - running - polling, "away": 1.0 - running - polling,
-        "in_ring": float(ring["in_ring"][i]), "in_buffer": float(flows.in_buffer[i]),
+        "in_ring": float(ring["in_ring"][i]), "in_buffer": float(of(flows.in_buffer)),
     }  # fmt: skip

@@ -8,6 +8,7 @@ one of 0.1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -114,10 +115,10 @@ def _not_modelled(path: CapturePath) -> str | None:
         "a consumer without cost": not path.consumer.cost > 0.0,
         "a full buffer that drops at no cost": kernel.cost > 0.0 and not kernel.drop_cost > 0.0,
         "costs that depend on time asleep or on nearness": gradual(path),
-        "infinite costs": not np.isfinite(
-            [kernel.cost, kernel.drop_cost, path.consumer.cost, wakeup.cost, wakeup.latency,
-             wakeup.poll_cost, wakeup.contention, driver.interrupt_cost]
-        ).all(),
+        "infinite costs": not all(map(math.isfinite, (
+            kernel.cost, kernel.drop_cost, path.consumer.cost, wakeup.cost, wakeup.latency,
+            wakeup.poll_cost, wakeup.contention, driver.interrupt_cost,
+        ))),
         "sizes that are not whole packets": not (
             float(path.buffer.capacity).is_integer() and float(path.kernel.ring).is_integer()
         ),

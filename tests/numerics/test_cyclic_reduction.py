@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capmodel.numerics.cyclic_reduction import Boundary, Levels, QBDSolution, Weights, solve_levels
-from capmodel.numerics.doubling import Known, solve_few_phases
+from capmodel.numerics.doubling import Frame, Known, solve_few_phases
 from tests.oracles.tandem_chain import by_elimination
 
 TIGHT = 1e-12
@@ -134,6 +134,36 @@ def test_what_chains_share_is_worked_out_once(count, groups):
     check(solve_few_phases(*other, known), by_hand(*other), TIGHT)
 
 
+@pytest.mark.parametrize("members", [None, 1, 3])
+@pytest.mark.parametrize("count", [1, 2, 9, 12])
+@pytest.mark.parametrize("groups", [0, 2])
+def test_what_chains_share_that_differ_within_levels(count, groups, members):
+    """One chain by itself, a stack of one, a stack: what they share is no stack."""
+    rng = np.random.default_rng([count, groups, 1])
+    levels, boundary, weights = random_chain(rng, count, 0.7, groups)
+    frame = Frame.of(levels, boundary, weights)
+    batch = () if members is None else (members,)
+    local, below = (
+        rates * 10.0 ** rng.uniform(-1.0, 1.0, (*batch, *rates.shape))
+        for rates in (levels.local, boundary.local)
+    )
+    changed = (
+        dataclasses.replace(levels, local=local), dataclasses.replace(boundary, local=below)
+    )  # fmt: skip
+    found = solve_few_phases(*changed, weights, frame)
+    for i in np.ndindex(batch):
+        chain = (
+            dataclasses.replace(levels, local=local[i]),
+            dataclasses.replace(boundary, local=below[i]),
+        )
+        # with one level nothing depends on the rates within the others
+        one = {
+            name: value[i] if value.ndim > (2 if "excursions" in name else 1) else value
+            for name, value in vars(found).items()
+        }
+        check(QBDSolution(**one), by_hand(*chain, weights), TIGHT)
+
+
 @pytest.mark.parametrize("solve", WAYS)
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-14, 1e-60])
 def test_nearly_decomposable(solve, epsilon):
@@ -189,6 +219,24 @@ def test_stack_of_which_some_end_closed(solve):
         alone = birth_death(solve, float(load), 4096)
         np.testing.assert_allclose(got.last[i], alone.last, rtol=TIGHT)
         np.testing.assert_allclose(got.sums[i], alone.sums, rtol=TIGHT)
+
+
+@pytest.mark.parametrize("solve", WAYS)
+def test_stack_of_rates_within_levels_of_which_some_end_closed(solve):
+    """A phase that only rises and one that only falls: how long they last makes the overload."""
+    rising, falling = np.diag([10.0, 0.0]), np.diag([0.0, 10.0])
+    turns = np.array(
+        [[[0.0, 3.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [50.0, 0.0]]]
+    )
+    weights = Weights(np.zeros((1, 1)), np.zeros((2, 1)), np.ones((2, 1)), np.full((2, 1), 4096.0))
+    boundary = Boundary(0 * ONE, np.array([[10.0, 0.0]]), np.array([[0.0], [10.0]]))
+    got = solve(Levels(4096, rising, turns, falling, turns), boundary, weights)
+    assert got.sums[0, 0] < 100.0
+    assert got.sums[2, 0] > 4000.0
+    for i, turn in enumerate(turns):
+        alone = solve(Levels(4096, rising, turn, falling, turn), boundary, weights)
+        np.testing.assert_allclose(got.last[i], alone.last, rtol=1e-10)
+        np.testing.assert_allclose(got.sums[i], alone.sums, rtol=1e-10)
 
 
 @pytest.mark.parametrize("solve", WAYS)
