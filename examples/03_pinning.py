@@ -43,16 +43,23 @@ assert split.captured > 0.999
 #
 # The kernel has priority. When packets come faster than one core can handle, the kernel goes on
 # taking them from the card, only to find the buffer full and throw them away: each costs $c_d$
-# although nobody will see it. What is left for the application shrinks as the rate grows.
+# although nobody will see it. Interrupts go on too, for a share $\omega$ of the time. What is left
+# for the application shrinks as the rate grows.
 #
-# $$X = \frac{1 - \lambda c_d}{c_k + c_a - c_d}$$
+# $$X = \frac{1 - \omega - \lambda c_d}{c_k + c_a - c_d}$$
 
 # %%
 rates = np.linspace(1.05 * enough, WIRE, 8)
 same = sweep(rates, pinning="same")
-by_hand = np.maximum(1.0 - rates * drop_cost, 0.0) / (kernel_cost + consumer_cost - drop_cost)
+shared = [predict(rate, pinning="same").core_time["shared"] for rate in rates]
+interrupts = np.array([float(each["interrupts"]) for each in shared])
+left = np.maximum(1.0 - interrupts - rates * drop_cost, 0.0)
+by_hand = left / (kernel_cost + consumer_cost - drop_cost)
 assert np.allclose(same["carried_rate"], by_hand, atol=1e-3 * WIRE)
-assert np.allclose(by_hand, same_core_carried_rate(rates, kernel_cost, consumer_cost, drop_cost))
+formula = same_core_carried_rate(
+    rates, kernel_cost, consumer_cost, drop_cost, interrupt_share=interrupts
+)
+assert np.allclose(by_hand, formula)
 assert np.all(np.diff(same["carried_rate"]) <= 0.0)
 assert set(same["bottleneck"]) == {"shared core"}
 

@@ -243,15 +243,9 @@ def test_a_scheduler_is_explained_by_the_placements_it_mixes() -> None:
     assert "The scheduler moves" not in predict(1.27e6).explain()
 
 
-def test_a_reader_of_the_cards_ring_fills_that() -> None:
-    slow = predict(1.27e6, backend="ncap", application="packzip:3")
-    seconds = float(slow.path.buffer.capacity) / slow.drops["ring"]
-    assert f"postpones the loss by {format_duration(seconds)}" in slow.explain()
-
-
 def test_looking_without_sleeping_is_not_charged_to_wakeups() -> None:
     """A consumer that yields before it sleeps is hardly ever woken, but slows the kernel."""
-    prediction = predict(1.2e6, backend="tnapi_pf_ring")
+    prediction = predict(1.2e6, backend="pf_ring")
     signals = prediction.wakeup_rate * prediction.path.wakeup.cost
     rest = prediction.core_time["kernel"]["wakeups"] - signals
     assert signals < 1e-3 < rest
