@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from capmodel.formulary._elementwise import each_floats, maximum, minimum, where
 from capmodel.formulary._typing import Array, ArrayLike, asarrays
 
 
@@ -59,18 +60,18 @@ def same_core_carried_rate(
     >>> [float(round(x, 4)) for x in same_core_carried_rate([0.5, 1.0, 1.5], 0.6, 0.8, 0.6)]
     [0.5, 0.5, 0.125]
     """
-    offered, kernel, consumer, drop, share, interrupts = asarrays(
+    offered, kernel, consumer, drop, share, interrupts = each_floats(
         offered_rate, kernel_cost, consumer_cost, drop_cost, kernel_share, interrupt_share
     )
     both, room = kernel + consumer, 1.0 - interrupts
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.maximum(room - offered * drop, 0.0)
-        priority = np.where(both > drop, left / (both - drop), 0.0)
-        floor = np.minimum((1.0 - share) / consumer, room / both)
+        left = maximum(room - offered * drop, 0.0)
+        priority = where(both > drop, left / (both - drop), 0.0)
+        floor = minimum((1.0 - share) / consumer, room / both)
     # both costs zero or a free consumer leave nothing to share
-    floor = np.where(consumer > 0.0, floor, room / np.where(both > 0.0, both, 1.0))
-    overload = np.minimum(np.maximum(priority, floor), offered)
-    return np.where(offered * both <= room, offered, overload)
+    floor = where(consumer > 0.0, floor, room / where(both > 0.0, both, 1.0))
+    overload = minimum(maximum(priority, floor), offered)
+    return where(offered * both <= room, offered, overload)
 
 
 def closed_loop_rate(
