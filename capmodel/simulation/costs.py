@@ -13,11 +13,11 @@ from capmodel.path import Arrivals, CapturePath, Number
 Floats = npt.NDArray[np.float64]
 
 # how the consumer waits
-POLL, SPIN, SLEEP, YIELD = range(4)
+POLL, SPIN, SLEEP, YIELD, ROTATION = range(5)
 POLICIES = {
     "poll": POLL,
     "read": POLL,
-    "rotation": POLL,
+    "rotation": ROTATION,
     "block": POLL,
     "spin": SPIN,
     "sleep": SLEEP,

@@ -22,6 +22,7 @@ from capmodel.simulation.costs import (
     NAPI,
     POLLING,
     RING,
+    ROTATION,
     SLEEP,
     SLOTS,
     SPIN,
@@ -352,10 +353,10 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                 phase[i], begins[i], fresh = PACKET, True, True
             elif c.kind == BLOCKS and closed[i] > 0:
                 phase[i], left[i] = READ, c.poll
-                if measuring:
-                    polls += 1
+                polls += measuring and c.policy == ROTATION  # a read call hands each block over
             elif c.kind == BLOCKS:
                 phase[i], fell_asleep[i] = ASLEEP, now
+                polls += measuring and c.policy != ROTATION
             elif was == CALL and c.sleep > 0.0:
                 phase[i], timer[i] = NAPPING, now + c.sleep  # the call itself does not look
             elif held[i] > 0:

@@ -47,6 +47,18 @@ BLOCK_KINDS: dict[str, Callable[[Buffer, Wakeup, Array, Array, Array], BlockLoss
     "blocks": _blocks,
 }
 
+# wait calls per block: a read call hands a half buffer over, while a ring of blocks is polled only
+# where none of them is ready
+_CALLS: dict[str, Callable[[Array], Array]] = {
+    "double": np.ones_like,
+    "blocks": lambda asleep: asleep,
+}
+
+
+def calls_per_block(buffer: Buffer, asleep: Array) -> Array:
+    """Wait calls per block of a reader that finds none ready at that share of them [-]."""
+    return _CALLS[buffer.kind](asleep)
+
 
 def block_loss(buffer: Buffer, wakeup: Wakeup, flow: Array, work: Array, scv: Array) -> BlockLoss:
     """Loss at a block-wise buffer fed at `flow` [1/s] and read at `work` [s] per packet."""

@@ -23,6 +23,7 @@ from capmodel.solvers._blocks import (
     BLOCK_KINDS,
     block_loss,
     block_occupancy,
+    calls_per_block,
     packets_per_block,
     with_reads,
 )
@@ -157,8 +158,8 @@ def _block_waits(
     delay = slow.cost + slow.latency + slow.switch_cost + slow.poll_cost
     kept = block_occupancy(buffer, slow, taken, lost, asleep, work, delay)
     return _Waits(
-        lost, closed * processes, np.ones_like(lost), floats(path.wakeup.poll_cost), asleep,
-        0.0 * lost, switches=asleep, kept=kept,
+        lost, closed * processes, calls_per_block(buffer, asleep),
+        floats(path.wakeup.poll_cost), asleep, 0.0 * lost, switches=asleep, kept=kept,
     )  # fmt: skip
 
 

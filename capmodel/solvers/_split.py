@@ -21,7 +21,13 @@ from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_flu
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.path import CapturePath, Number, Wakeup
-from capmodel.solvers._blocks import BLOCK_KINDS, block_loss, block_occupancy, with_reads
+from capmodel.solvers._blocks import (
+    BLOCK_KINDS,
+    block_loss,
+    block_occupancy,
+    calls_per_block,
+    with_reads,
+)
 from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._gathering import Batches
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
@@ -375,7 +381,7 @@ def _block_stage(
         share_lost=lost,
         cycles=closed * processes,
         wakes=asleep,
-        polls=one,
+        polls=calls_per_block(path.buffer, asleep * one),
         overhead=wakeup.cost * where(behind, 0.0, asleep),
         busy=path.wakeup.poll_cost * one,
         peak=one,
