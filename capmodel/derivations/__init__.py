@@ -139,6 +139,9 @@ EXEMPT: Mapping[str, str] = MappingProxyType({
     "loss_gg1k_diffusion":
         "A two-moment interpolation between the fluid limit and heavy traffic, not a solution of "
         "balance equations; its source and its measured error are in its docstring.",
+    "interrupt_batch_loss":
+        "A mean over busy periods that are taken as normal, not a solution of balance equations: "
+        "its cycle is in its docstring, and a test of its own follows a ring packet by packet.",
     "shared_core_carried_rate":
         "A mean-field fixed point without a closed solution; its equations are in its docstring, "
         "and at one process it is the saturated law, which is derived.",

@@ -1,5 +1,6 @@
 """Closed forms as plain broadcasting numpy functions; no objects, no units but SI."""
 
+from capmodel.formulary.batches import interrupt_batch_loss
 from capmodel.formulary.block_waits import block_backlog, block_sojourn_time
 from capmodel.formulary.blocks import (
     block_rate,
@@ -134,6 +135,7 @@ __all__ = [
     "first_passage_cdf_brownian",
     "first_passage_quantile_brownian",
     "fixed_sleep",
+    "interrupt_batch_loss",
     "interrupts_per_packet_napi",
     "kappa_effective",
     "loss_gg1k_diffusion",

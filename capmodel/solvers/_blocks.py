@@ -74,7 +74,10 @@ def block_occupancy(
     waits = block_sojourn_time(flow, block, buffer.retire, work, delay)
     sleeps = flow * (1.0 - lost) * waits
     filled = packets_per_block(buffer, flow)
-    behind = block_backlog(flow, filled, maximum(blocks, 2.0), work, wakeup.poll_cost)
+    # who is behind reads no faster than a block is filled
+    reading = maximum(wakeup.poll_cost + filled * work, 1e-300)
+    fast = maximum(flow, filled / reading)
+    behind = block_backlog(fast, filled, maximum(blocks, 2.0), work, wakeup.poll_cost)
     # with one block there is none to fall behind with
     sleeping = where(blocks < 2.0, 1.0, asleep)
     return where(sleeping < 1.0, sleeping * sleeps + (1.0 - sleeping) * behind, sleeps)

@@ -16,6 +16,7 @@ from capmodel.formulary._elementwise import (
     where,
 )
 from capmodel.formulary._typing import Array
+from capmodel.formulary.batches import interrupt_batch_loss
 from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.formulary.same_core import same_core_carried_rate
 from capmodel.path import CapturePath, Number
@@ -88,6 +89,11 @@ def solve_same(path: CapturePath) -> Outcome:
         maximum(at_card - flooded, 0.0) / at_card,
         loss_gg1k_diffusion(at_card * cost, kernel.ring, scv + kernel.scv),
     )
+    if arrivals.process != "on_off":
+        batch = interrupt_batch_loss(
+            at_card, _inverse(cost), kernel.ring, 1.0 / floats(load.looks), scv, kernel.scv
+        )
+        ring_loss = where(batch > 0.0, ring_loss + (1.0 - ring_loss) * batch, ring_loss)
     taken = at_card * (1.0 - ring_loss)
 
     # below overload the consumer works in what the kernel leaves: its packets take longer

@@ -17,6 +17,7 @@ from capmodel.formulary._elementwise import (
     where,
 )
 from capmodel.formulary._typing import Array
+from capmodel.formulary.batches import interrupt_batch_loss
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.loss import loss_gg1k_diffusion
@@ -74,7 +75,7 @@ def solve_split(path: CapturePath) -> Outcome:
     departures = departure_scv(at_card * accepted_cost, scv, kernel.scv)
     stage = _stage(path, at_card, accepted_cost, dropped_cost, work, departures)
     ring_load = at_card * _inverse(stage.kernel_rate)
-    ring_loss = _ring_loss(path, at_card, stage.kernel_rate, ring_load, scv)
+    ring_loss = _ring_loss(path, at_card, stage.kernel_rate, ring_load, scv, load.looks)
     taken = at_card * (1.0 - ring_loss)
     ring_drops = at_card * ring_loss + (offered - at_card)
 
@@ -391,12 +392,16 @@ def _block_stage(
 
 
 def _ring_loss(
-    path: CapturePath, offered: Array, kernel_rate: Array, load: Array, scv: Array
+    path: CapturePath, offered: Array, kernel_rate: Array, load: Array, scv: Array, looks: Number
 ) -> Array:
     """Loss at the receive ring [-]: of a burst only what outlasts the ring."""
     ring = floats(path.kernel.ring)
     if path.arrivals.process != "on_off":
-        return loss_gg1k_diffusion(load, ring, scv + path.kernel.scv)
+        loss = loss_gg1k_diffusion(load, ring, scv + path.kernel.scv)
+        batch = interrupt_batch_loss(
+            offered, kernel_rate, ring, 1.0 / floats(looks), scv, path.kernel.scv
+        )
+        return where(batch > 0.0, loss + (1.0 - loss) * batch, loss)
     return _burst_loss(path, offered, minimum(kernel_rate, 2.0 * offered), ring)
 
 

@@ -58,6 +58,8 @@ def doubts(path: CapturePath) -> str | None:
     bursty = path.arrivals.phases is not None  # which drowns a resonance
     if path.kernel.scv < 1.0 / ERLANG_ORDER and not bursty:
         return "a kernel as regular as a clock resonates with its consumer, as in the closed forms"
+    if not bursty and float(gathered(path)) > 1.0:
+        return "packets that gather in the ring for an interrupt are taken one by one"
     return None
 
 
