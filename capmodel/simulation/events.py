@@ -457,7 +457,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     if c.driver == INTERRUPT and measuring:
                         interrupts += 1
             elif kernel == IDLE:
-                sweeping = False
+                sweeping, allowed = False, 0  # who finds the ring empty waits for the next look
                 if not measuring:
                     idle = True
                     for i in range(n):

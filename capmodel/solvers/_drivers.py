@@ -24,6 +24,7 @@ class DriverLoad:
     get past the card; a packet waits `delay` seconds on average before the kernel looks. At most
     `looks` times a second the kernel turns to a ring that it had emptied. An interrupt takes
     `apart` seconds beside those of the packets; what `extra` and `stretch` count is not in it.
+    Looks that are `clocked` come whether there are packets or not.
     """
 
     stretch: Number
@@ -33,6 +34,11 @@ class DriverLoad:
     interrupts: Callable[[Array, Array, Array], Array]  # (offered, handled, cost) -> per second
     looks: Number = np.inf
     apart: Number = 0.0
+    clocked: bool = False
+
+    def keeps_full(self, offered: Array, kernel: Kernel) -> Array:
+        """Where the ring stays full because too few packets are taken per look."""
+        return np.asarray((offered > self.cap) & (floats(self.cap) < kernel.driver.bus_rate))
 
 
 def _napi(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
@@ -65,8 +71,9 @@ def _moderated(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
         _stretch(driver, driver.throttle),
         0.0,
         driver.throttle * _per_look(kernel, arrivals, np.inf),
-        0.5 / driver.throttle,
+        driver.interrupt_cost,
         lambda offered, handled, each: minimum(handled, driver.throttle),
+        driver.throttle,
     )
 
 
@@ -78,8 +85,10 @@ def _polling(kernel: Kernel, arrivals: Arrivals) -> DriverLoad:
         _stretch(driver, driver.tick),
         0.0,
         driver.tick * _per_look(kernel, arrivals, driver.budget),
-        0.5 / driver.tick,
+        0.0,
         lambda offered, handled, each: driver.tick + 0.0 * handled,
+        driver.tick,
+        clocked=True,
     )
 
 

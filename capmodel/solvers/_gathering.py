@@ -37,9 +37,12 @@ def looks_per_second(load: DriverLoad, rate: Array, scv: Number) -> Array:
     The first packet of a batch is let through if T has passed since the last interrupt. Of regular
     packets that is every one of them, or one each T. Of Poisson ones the next comes within T with
     probability :math:`1 - e^{-\lambda T}`, and waits for its end; else it comes, on average,
-    :math:`1/\lambda` after it: one batch per :math:`T + e^{-\lambda T}/\lambda`.
+    :math:`1/\lambda` after it: one batch per :math:`T + e^{-\lambda T}/\lambda`. A clock looks at
+    what there is, and of rare packets each finds its own look.
     """
     regular = minimum(rate, load.looks)
+    if load.clocked:
+        return regular
     mix = clip(floats(scv), 0.0, 1.0)
     if not some(mix > 0.0):
         return regular
@@ -104,13 +107,16 @@ class Batches:
         They gather while the kernel is idle and leave while it is not: a triangle over the interval
         of interrupts, as high as what comes in its idle part; beyond half of the load as high as T.
         Of Poisson packets :math:`\lambda T` come within T of an interrupt and wait for half of it,
-        once per batch; regular ones that are rarer than interrupts do not wait.
+        once per batch; regular ones that are rarer than interrupts do not wait. All wait for a
+        clock.
         """
+        period = 1.0 / floats(self.load.looks)
+        if self.load.clocked:
+            return 0.5 * self.rate * period * where(idle >= 0.5, idle, 1.0)
         often = self.rate > self.load.looks
         mix = clip(self.scv, 0.0, 1.0)
         if not some(often | (mix > 0.0)):
             return 0.0 * self.rate
-        period = 1.0 / floats(self.load.looks)
         waiting = where(often, 0.5 * self.rate * period, 0.0)
         if some(mix > 0.0):
             random = 0.5 * self.rate * period**2 * looks_per_second(self.load, self.rate, 1.0)

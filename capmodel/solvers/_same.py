@@ -205,7 +205,7 @@ def _outcome(
     kernel_load = taken * kernel.cost
     batches = Batches.of(load, taken, floats(path.arrivals.scv), kernel_load)
     cycles, paid = where(overload, 0.0, waits.cycles), waits.waiting
-    if wakeup.policy in ("poll", "read") and waits.kept is None:
+    if wakeup.policy in ("poll", "read", "yield") and waits.kept is None:
         # the kernel goes first: what waited for one interrupt is one batch, to every process
         cycles = minimum(cycles, batches.each_second) * path.consumer.processes
     if waits.kept is not None:  # what is read has had its read call, whoever interrupts
@@ -227,6 +227,7 @@ def _outcome(
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops
     in_buffer = where(overload, capacity, carried * slow) if waits.kept is None else waits.kept
+    full = (kernel_load >= 1.0) | load.keeps_full(offered, kernel)
     in_ring = kernel_load + batches.gathering(maximum(1.0 - kernel_load, 0.0))
     return Outcome(
         ring_drops=duty * (ring_drops + (buffer_drops if direct else zero)),
@@ -247,7 +248,7 @@ def _outcome(
                 }
             )
         },
-        ring_occupancy=duty * where(kernel_load >= 1.0, ring, minimum(in_ring, ring)),
+        ring_occupancy=duty * where(full, ring, minimum(in_ring, ring)),
         buffer_occupancy=duty * minimum(in_buffer, capacity),
         delay=load.delay + 0.0 * carried,
         regime=where(offered > load.cap, regime_index("card"), regime),

@@ -58,6 +58,7 @@ class _Stage:
     peak: Array  # packets found on return from a sleep [-]
     fill: Array  # time from the first of them until the consumer takes it [s]
     burst: Array | None = None  # packets per cycle of a kernel with more to take; 0: not known
+    sleepers: Number = 1.0  # processes whose sleeps are counted apart
     held: Array | None = None  # packets in the buffer on average, where not by sleep cycles
 
 
@@ -113,7 +114,8 @@ def solve_split(path: CapturePath) -> Outcome:
     flow = minimum(carried, stage.kernel_rate)
     ring_occupancy, buffer_occupancy = _occupancies(path, ring_load, scv, stage, flow, work)
     ring_occupancy = ring_occupancy + batches.gathering(minimum(spare, 1.0))
-    ring_occupancy = minimum(ring_occupancy, kernel.ring)
+    kept_full = load.keeps_full(offered, kernel)
+    ring_occupancy = where(kept_full, kernel.ring, minimum(ring_occupancy, kernel.ring))
     if stage.held is None:
         piled = batches.backlog(accepted_cost, work)
         buffer_occupancy = minimum(maximum(buffer_occupancy, piled), path.buffer.capacity)
@@ -179,7 +181,7 @@ def _in_batches(
         slowed = wakeup.contention / (1.0 + wakeup.contention) * within
         return replace(
             stage,
-            cycles=where(known, batches.each_second, stage.cycles),
+            cycles=where(known, batches.each_second * consumer.processes, stage.cycles),
             busy=where(known, window + within, stage.busy),
             overhead=where(known, wakeup.cost + slowed, stage.overhead),
         )
@@ -224,7 +226,9 @@ def _stage(
 ) -> _Stage:
     if path.buffer.kind in BLOCK_KINDS:
         return _block_stage(path, offered, cost, drop_cost, work, scv)
-    if some(floats(path.consumer.processes) > 1.0) and path.wakeup.policy in ("poll", "read"):
+    several = some(floats(path.consumer.processes) > 1.0)
+    each_packet = path.wakeup.policy in ("poll", "read") and some(path.wakeup.threshold <= 1.0)
+    if several and each_packet:
         return _shared_stage(path, offered, cost, drop_cost, work, scv)
     return _cycle_stage(path, offered, cost, drop_cost, work, scv)
 
@@ -344,6 +348,7 @@ def _shared_stage(
         peak=minimum(1.0 + away.burst * _inverse(cost), path.buffer.capacity),
         fill=away.burst + away.signal + zero,
         burst=_per_cycle(wakeup, most * processes, most_cycles),
+        sleepers=processes,
     )
 
 
@@ -440,7 +445,8 @@ def _occupancies(
     room = maximum(1.0 - load, 1e-12)
     # one sleep cycle: fills from its first packet on, drains at the rest of the consumer's rate
     drain = stage.peak * work / room
-    waiting = 0.5 * ((1.0 + stage.peak) * stage.fill + stage.peak * drain) * stage.cycles
+    cycles = stage.cycles / stage.sleepers
+    waiting = 0.5 * ((1.0 + stage.peak) * stage.fill + stage.peak * drain) * cycles
     steady = minimum(load + minimum(waiting, stage.peak), capacity)
     in_buffer = where(load >= 1.0 - 1e-9, capacity, steady)
     if stage.held is not None:
