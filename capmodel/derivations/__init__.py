@@ -67,6 +67,8 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "loss_mm1k": mm1k.loss_mm1k,
     "loss_on_off_deterministic": on_off.loss_on_off_deterministic,
     "loss_on_off_fluid": on_off.loss_on_off_fluid,
+    "mean_backlog_on_off_deterministic": on_off.mean_backlog_on_off_deterministic,
+    "mean_backlog_on_off_fluid": on_off.mean_backlog_on_off_fluid,
     "mean_excess_erlang": erlang_excess.mean_excess_erlang,
     "mean_max_erlang": erlang_excess.mean_max_erlang,
     "mean_occupancy_mg1k": mg1k.mean_occupancy_mg1k,

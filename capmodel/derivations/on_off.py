@@ -65,6 +65,48 @@ def _loss_off_balance() -> sp.Expr:
     return (PEAK - DRAIN) * full_while_on() / (PEAK * _ON)
 
 
+def mean_backlog_on_off_fluid() -> sp.Expr:
+    """Mean content: the integral of ``1 - F_on - F_off``, from 0 to K; its limit at balance.
+
+    ``F_on + F_off = u (alpha + beta) + v h e^(zx)`` with the constants of `full_while_on`.
+    """
+    z, grown = sp.Symbol("z"), sp.Symbol("E")
+    u, v = sp.symbols("u v")
+    rise = PEAK - DRAIN
+    (constants,) = sp.solve(
+        (sp.Eq(u * BETA + v * DRAIN, 0), sp.Eq(u * ALPHA + v * rise * grown, _OFF)), (u, v),
+        dict=True,
+    )  # fmt: skip
+    below = u * (ALPHA + BETA) * CAPACITY + v * PEAK * (grown - 1) / z
+    mean = CAPACITY - below.subs(constants)
+    off_balance = mean.subs({grown: sp.exp(z * CAPACITY)}).subs(z, eigenvalue())
+    # near balance both terms grow without bound, and their difference is a series in z
+    tied = {ALPHA: rise * (BETA / DRAIN - z)}
+    line = mean.subs(grown, 1 + z * CAPACITY + z**2 * CAPACITY**2 / 2).subs(tied)
+    balanced = sp.cancel(sp.together(line)).subs(z, 0)
+    return sp.Piecewise(
+        (0, PEAK <= DRAIN),
+        (balanced, sp.Eq(BETA * rise, ALPHA * DRAIN)),
+        (off_balance, True),
+    )
+
+
+def mean_backlog_on_off_deterministic() -> sp.Expr:
+    """One period: a rise, a level at the top, a fall, a level at the bottom; over its length."""
+    rise = PEAK - DRAIN
+    t = sp.Dummy("t", nonnegative=True)
+    refills = rise * ON_TIME > DRAIN * OFF_TIME
+    low = sp.Piecewise((sp.Max(CAPACITY - DRAIN * OFF_TIME, 0), refills), (0, True))
+    top = sp.Min(low + rise * ON_TIME, CAPACITY)
+    up, down = (top - low) / rise, sp.Min((top - low) / DRAIN, OFF_TIME)
+    a, b, length = sp.symbols("a b T")
+    ramp = sp.integrate(a + (b - a) * t / length, (t, 0, length))
+    rising = ramp.subs({a: low, b: top, length: up}, simultaneous=True)
+    falling = ramp.subs({a: top, b: low, length: down}, simultaneous=True)
+    area = rising + top * (ON_TIME - up) + falling + low * (OFF_TIME - down)
+    return sp.Piecewise((0, PEAK <= DRAIN), (area / (ON_TIME + OFF_TIME), True))
+
+
 def loss_on_off_fluid() -> sp.Expr:
     """Share lost: fluid at h - c is lost while on and full, of the fluid ``h P(on)`` offered.
 

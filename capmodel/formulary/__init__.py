@@ -16,6 +16,10 @@ from capmodel.formulary.bulk import (
     bulk_ring_loss,
     retire_timer_block_rate,
 )
+from capmodel.formulary.burst_backlog import (
+    mean_backlog_on_off_deterministic,
+    mean_backlog_on_off_fluid,
+)
 from capmodel.formulary.bursts import (
     buffer_for_loss_on_off,
     finite_run_drops,
@@ -148,6 +152,8 @@ __all__ = [
     "loss_mmpp1k",
     "loss_on_off_deterministic",
     "loss_on_off_fluid",
+    "mean_backlog_on_off_deterministic",
+    "mean_backlog_on_off_fluid",
     "mean_excess_erlang",
     "mean_max_erlang",
     "mean_occupancy_map1k",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,8 +31,10 @@ from capmodel.solvers._blocks import (
 from capmodel.solvers._drivers import driver_load
 from capmodel.solvers._gathering import Batches
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
+from capmodel.solvers._same_bursts import bursts_on_one_core
 from capmodel.solvers._split import (
     _affordable,
+    _bursts_per_second,
     _consumer_loss,
     _duty,
     _inverse,
@@ -56,6 +58,7 @@ class _Waits:
     awake: Number = 0.0  # from the signal until the consumer works, the context switch apart [s]
     together: Number = 1.0  # packets that one wakeup hands over, by the policy alone [-]
     switches: Number = 1.0  # context switches per cycle
+    full: Array | None = None  # packets in the buffer in overload; None: as many as it takes
     kept: Array | None = None  # packets in a buffer of blocks, whose cycles go on in overload
 
 
@@ -89,7 +92,12 @@ def solve_same(path: CapturePath) -> Outcome:
         maximum(at_card - flooded, 0.0) / at_card,
         loss_gg1k_diffusion(at_card * cost, kernel.ring, scv + kernel.scv),
     )
-    if arrivals.process != "on_off":
+    bursts = None
+    if arrivals.process == "on_off":
+        bursts = bursts_on_one_core(path, at_card, cost, drop_cost, reading, interrupted)
+        ring_loss = bursts.ring_loss
+        carried = at_card * (1.0 - ring_loss) * (1.0 - bursts.lost)
+    else:
         batch = interrupt_batch_loss(
             at_card, _inverse(cost), kernel.ring, 1.0 / floats(load.looks), scv, kernel.scv
         )
@@ -105,11 +113,10 @@ def solve_same(path: CapturePath) -> Outcome:
     else:
         waits = _waits(path, taken, slow_work, departures)
     random_loss, _ = _consumer_loss(path, taken, slow_work, departures)
-    if arrivals.process == "on_off":
-        # a burst may overload the core for longer than the buffer lasts, or not
-        flood_loss = random_loss
-    else:
-        flood_loss = maximum(taken - carried, 0.0) / maximum(taken, 1e-300)
+    flood_loss = maximum(taken - carried, 0.0) / maximum(taken, 1e-300)
+    if bursts is not None:  # what they bring is worked off between them
+        flood_loss, random_loss = bursts.lost, where(overload, random_loss, 0.0)
+        waits = replace(waits, full=bursts.backlog)
     small_loss = waits.lost + (1.0 - waits.lost) * random_loss
     lost = where(overload, flood_loss, small_loss)
     drops = at_card * ring_loss + (offered - at_card)
@@ -201,10 +208,10 @@ def _outcome(
     buffer_drops, carried = taken * lost, taken * (1.0 - lost)
     by_kernel = carried * kernel.cost + buffer_drops * kernel.drop_cost
     overload = needed > 1.0
-    slack = maximum(1.0 - by_kernel - carried * work, 0.0)
+    slack = maximum(1.0 / duty - by_kernel - carried * work, 0.0)
     kernel_load = taken * kernel.cost
     batches = Batches.of(load, taken, floats(path.arrivals.scv), kernel_load)
-    cycles, paid = where(overload, 0.0, waits.cycles), waits.waiting
+    cycles, paid = where(overload, _bursts_per_second(path), waits.cycles), waits.waiting
     if wakeup.policy in ("poll", "read", "yield") and waits.kept is None:
         # the kernel goes first: what waited for one interrupt is one batch, to every process
         cycles = minimum(cycles, batches.each_second) * path.consumer.processes
@@ -226,7 +233,8 @@ def _outcome(
     )
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops
-    in_buffer = where(overload, capacity, carried * slow) if waits.kept is None else waits.kept
+    full_buffer = capacity if waits.full is None else waits.full
+    in_buffer = where(overload, full_buffer, carried * slow) if waits.kept is None else waits.kept
     full = (kernel_load >= 1.0) | load.keeps_full(offered, kernel)
     in_ring = kernel_load + batches.gathering(maximum(1.0 - kernel_load, 0.0))
     return Outcome(
@@ -249,7 +257,7 @@ def _outcome(
             )
         },
         ring_occupancy=duty * where(full, ring, minimum(in_ring, ring)),
-        buffer_occupancy=duty * minimum(in_buffer, capacity),
+        buffer_occupancy=minimum(duty * in_buffer, capacity),
         delay=load.delay + 0.0 * carried,
         regime=where(offered > load.cap, regime_index("card"), regime),
     )

@@ -18,6 +18,10 @@ from capmodel.formulary._elementwise import (
 )
 from capmodel.formulary._typing import Array
 from capmodel.formulary.batches import interrupt_batch_loss
+from capmodel.formulary.burst_backlog import (
+    mean_backlog_on_off_deterministic,
+    mean_backlog_on_off_fluid,
+)
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.loss import loss_gg1k_diffusion
@@ -91,7 +95,7 @@ def solve_split(path: CapturePath) -> Outcome:
     consumer_drops = taken * kept * consumer_loss
     carried = taken * kept * (1.0 - consumer_loss)
 
-    duty = _duty(path)
+    duty, bursty = _duty(path), arrivals.process == "on_off" and stage.held is None
     room = 1.0 / duty  # core time per second of bursts: both sides work on between them
     batches = Batches.of(load, at_card, scv, ring_load)
     stage = _in_batches(path, stage, batches, accepted_cost, overload)
@@ -112,7 +116,9 @@ def solve_split(path: CapturePath) -> Outcome:
     buffer_drops = overflow + consumer_drops
     zero = 0.0 * buffer_drops
     flow = minimum(carried, stage.kernel_rate)
-    ring_occupancy, buffer_occupancy = _occupancies(path, ring_load, scv, stage, flow, work)
+    ring_occupancy, buffer_occupancy = _occupancies(
+        path, ring_load, scv, stage, flow, work, at_card, taken, overload
+    )
     ring_occupancy = ring_occupancy + batches.gathering(minimum(spare, 1.0))
     kept_full = load.keeps_full(offered, kernel)
     ring_occupancy = where(kept_full, kernel.ring, minimum(ring_occupancy, kernel.ring))
@@ -127,7 +133,8 @@ def solve_split(path: CapturePath) -> Outcome:
         if direct
         else where(duty * taken * work >= 1.0, duty * buffer_drops, 0.0),
         wakeup_rate=duty * cycles * stage.wakes,
-        poll_rate=duty * cycles * stage.polls,
+        # who is overloaded by bursts waits once after each
+        poll_rate=duty * cycles * (maximum(stage.polls, 1.0) if bursty else stage.polls),
         interrupt_rate=duty * interrupts,
         core_time={
             "kernel": with_idle(
@@ -433,9 +440,25 @@ def _consumer_loss(path: CapturePath, taken: Array, work: Array, scv: Array) -> 
     return loss_gg1k_diffusion(load, capacity, scv + path.consumer.scv), load >= 1.0
 
 
+def _burst_backlog(
+    path: CapturePath, offered: Array, kernel_rate: Array, taken: Array, work: Array, room: Array
+) -> Array:
+    """Packets in the buffer per second of bursts, of a consumer that they overload [s/s]."""
+    arrivals, duty = path.arrivals, _duty(path)
+    # what the ring keeps of a burst comes after it, at the kernel's pace
+    peak = minimum(offered, kernel_rate)
+    on = floats(arrivals.on) * taken / peak
+    off = maximum(arrivals.on / duty - on, 1e-3 * on)
+    drain = where(work > 0.0, _inverse(work), 1e6 * peak)
+    if arrivals.random_bursts:
+        return mean_backlog_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room) / duty
+    return mean_backlog_on_off_deterministic(peak, drain, on, off, room) / duty
+
+
 def _occupancies(
-    path: CapturePath, ring_load: Array, scv: Array, stage: _Stage, carried: Array, work: Array
-) -> tuple[Array, Array]:
+    path: CapturePath, ring_load: Array, scv: Array, stage: _Stage, carried: Array, work: Array,
+    offered: Array, taken: Array, overload: Flags,
+) -> tuple[Array, Array]:  # fmt: skip
     ring, capacity = each_floats(path.kernel.ring, path.buffer.capacity)
     spread = scv + path.kernel.scv
     open_load = minimum(ring_load, 1.0 - 1e-12)
@@ -451,6 +474,9 @@ def _occupancies(
     in_buffer = where(load >= 1.0 - 1e-9, capacity, steady)
     if stage.held is not None:
         in_buffer = minimum(stage.held, capacity)
+    if path.arrivals.process == "on_off" and stage.held is None:
+        fluid = _burst_backlog(path, offered, stage.kernel_rate, taken, work, capacity)
+        in_buffer = where(overload, fluid, in_buffer)
     if path.buffer.kind == "ring":
         return in_buffer, np.zeros_like(in_buffer)
     return in_ring, in_buffer

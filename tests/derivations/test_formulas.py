@@ -264,6 +264,22 @@ CASES: Mapping[str, Case] = {
         }
     ),
     "loss_on_off_fluid": Case(ON_OFF | {"capacity": (1.0, 100.0, 4096.0)}),
+    "mean_backlog_on_off_deterministic": Case(
+        {
+            "peak_rate": (0.5, 1.0, 1.0 + NEAR, 2.0),
+            "service_rate": (1.0,),
+            "on_time": (100.0, 1.0),
+            "off_time": (30.0, 100.0, 200.0),
+            "capacity": (1.0, 50.0, 4096.0),
+        },
+        floor=1e-12,
+        why="a peak so near to the drain is known to 1e-7 of its excess",
+    ),
+    "mean_backlog_on_off_fluid": Case(
+        ON_OFF | {"capacity": (1.0, 100.0, 4096.0)},
+        floor=1e-8,
+        why="as for loss_on_off_fluid, its series near balance ends at the third power",
+    ),
     "mean_excess_erlang": Case(ERLANG, floor=1e-11, why=SERIES),
     "mean_max_erlang": Case(ERLANG, floor=1e-13, why=GAMMAS),
     "mean_occupancy_mg1k": Case(SMALL, floor=1e-14, why="stated in its notes"),
