@@ -107,6 +107,11 @@ def run(backend: str = "pf_packet", rate: float | str = RATE, **given: Any) -> c
     return predict(rate, backend=backend, **given)
 
 
+def throttle() -> float:
+    """Most interrupts per second of the default machine's card [1/s]."""
+    return float(run().path.kernel.driver.throttle)
+
+
 def interval(prediction: capmodel.Prediction) -> str:
     """The interval of the captured share in words."""
     low, high = prediction.interval("captured")
