@@ -9,21 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from capmodel.cli_output import as_json, progress_bar
-from capmodel.lab.calibrate import (
-    Calibration,
-    calibrate,
-    judge,
-    measure_set,
-    validate,
-    write_calibration,
-    write_set,
-)
+from capmodel.lab.calibrate import Calibration, calibrate, write_calibration
 from capmodel.lab.data_set import read_observations
 from capmodel.lab.fit import fit
 from capmodel.lab.host import Host, this_host
+from capmodel.lab.judgement import judge, validate
 from capmodel.lab.machine_file import check_machine_path
 from capmodel.lab.priors import load_priors
 from capmodel.lab.programs_check import check_programs, programs_text
+from capmodel.lab.sets import measure_set, write_set
 from capmodel.machine import load_machine
 
 MACHINE = "host.toml"

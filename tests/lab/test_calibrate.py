@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 
 from capmodel import predict
-from capmodel.lab.calibrate import calibrate, judge, measure_set, validate, write_set
+from capmodel.lab.calibrate import calibrate
 from capmodel.lab.data_set import read_observations
 from capmodel.lab.design import calibration_design, validation_design
 from capmodel.lab.experiment import Experiment, run_experiment
 from capmodel.lab.fit import Fit, fit, observations
 from capmodel.lab.host import this_host
+from capmodel.lab.judgement import judge, validate
 from capmodel.lab.machine_file import write_machine
 from capmodel.lab.model import path_of, shown
 from capmodel.lab.point import LabPoint
 from capmodel.lab.priors import Priors, load_priors
+from capmodel.lab.sets import measure_set, write_set
 from capmodel.machine import load_machine
 from tests.lab.fake import TRUTH, FakeLab
 

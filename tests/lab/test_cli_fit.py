@@ -8,15 +8,17 @@ import pytest
 
 from capmodel.cli import main
 from capmodel.comparison import tables
-from capmodel.lab.calibrate import Calibration, Validation, judge, write_set
+from capmodel.lab.calibrate import Calibration
 from capmodel.lab.experiment import run_experiment
 from capmodel.lab.fit import Fit, fit, observations
 from capmodel.lab.host import Host
+from capmodel.lab.judgement import Validation, judge
 from capmodel.lab.machine_file import write_machine
 from capmodel.lab.point import LabPoint
 from capmodel.lab.priors import load_priors
 from capmodel.lab.programs_check import check_programs, load_programs, programs_text
 from capmodel.lab.receivers import RECEIVERS
+from capmodel.lab.sets import write_set
 from capmodel.machine import load_machine
 from tests.lab.fake import FakeLab, fake_run
 
