@@ -30,15 +30,15 @@ from capmodel.solvers._blocks import (
 )
 from capmodel.solvers._drivers import driver_load
 from capmodel.solvers._gathering import Batches
+from capmodel.solvers._losses import loss_at_buffer
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._same_bursts import bursts_on_one_core
-from capmodel.solvers._split import (
-    _affordable,
-    _bursts_per_second,
-    _consumer_loss,
-    _duty,
-    _inverse,
+from capmodel.solvers._shares import (
+    affordable,
+    bursts_per_second,
     departure_scv,
+    duty_of,
+    reciprocal,
 )
 from capmodel.solvers._vacations import cycle, vacation
 
@@ -86,7 +86,7 @@ def solve_same(path: CapturePath) -> Outcome:
     overload = needed > 1.0
     # what the consumer leaves of the core goes to the kernel: packets taken only to be dropped
     left = maximum(1.0 - interrupted - carried * (reading + cost), 0.0)
-    flooded = minimum(at_card, carried + left * _inverse(drop_cost))
+    flooded = minimum(at_card, carried + left * reciprocal(drop_cost))
     ring_loss = where(
         overload,
         maximum(at_card - flooded, 0.0) / at_card,
@@ -99,20 +99,20 @@ def solve_same(path: CapturePath) -> Outcome:
         carried = at_card * (1.0 - ring_loss) * (1.0 - bursts.lost)
     else:
         batch = interrupt_batch_loss(
-            at_card, _inverse(cost), kernel.ring, 1.0 / floats(load.looks), scv, kernel.scv
+            at_card, reciprocal(cost), kernel.ring, 1.0 / floats(load.looks), scv, kernel.scv
         )
         ring_loss = where(batch > 0.0, ring_loss + (1.0 - ring_loss) * batch, ring_loss)
     taken = at_card * (1.0 - ring_loss)
 
     # below overload the consumer works in what the kernel leaves: its packets take longer
-    stretch = _inverse(maximum(1.0 - taken * cost - interrupted, 1e-9))
+    stretch = reciprocal(maximum(1.0 - taken * cost - interrupted, 1e-9))
     slow_work = work * stretch
     departures = departure_scv(at_card * cost, scv, np.asarray(kernel.scv))
     if path.buffer.kind in BLOCK_KINDS:
         waits = _block_waits(path, taken, carried, overload, stretch, departures)
     else:
         waits = _waits(path, taken, slow_work, departures)
-    random_loss, _ = _consumer_loss(path, taken, slow_work, departures)
+    random_loss, _ = loss_at_buffer(path, taken, slow_work, departures)
     flood_loss = maximum(taken - carried, 0.0) / maximum(taken, 1e-300)
     if bursts is not None:  # what they bring is worked off between them
         flood_loss, random_loss = bursts.lost, where(overload, random_loss, 0.0)
@@ -134,12 +134,12 @@ def _read_cost(path: CapturePath, flow: Array) -> Array:
 
 def _waits(path: CapturePath, taken: Array, work: Array, scv: Array) -> _Waits:
     wakeup = path.wakeup
-    every = _inverse(taken)
+    every = reciprocal(taken)
     away = vacation(wakeup, every, minimum(work, every))
     behind = minimum(work, every * (1.0 - 1e-12))
     turn = cycle(every, behind, away, path.buffer.capacity, scv, False)
     missed = turn.lost_time * turn.cycles * taken
-    lost = missed * _inverse(turn.carried + missed)
+    lost = missed * reciprocal(turn.carried + missed)
     cycles = turn.cycles
     if away.wakes:
         # the kernel goes first: what came while it was busy is one batch, so there is one wakeup
@@ -187,11 +187,11 @@ def _time_in_buffer(
     kernel, wakeup = path.kernel, path.wakeup
     work = floats(path.consumer.cost * path.consumer.processes)
     # what an interrupt gathered is worked off before the next one, else the kernel cuts in
-    stretch = _inverse(maximum(1.0 - batches.ring_load, 1e-9))
+    stretch = reciprocal(maximum(1.0 - batches.ring_load, 1e-9))
     each = work * where(batches.size > 0.0, 1.0, stretch)
     gathered = maximum(batches.size, 1.0)
     together = maximum(waits.together, gathered)
-    woken = minimum(cycles / path.consumer.processes * together * _inverse(taken), 1.0)
+    woken = minimum(cycles / path.consumer.processes * together * reciprocal(taken), 1.0)
     started = woken * (waits.awake + waits.wakes * wakeup.switch_cost)
     others = 0.5 * ((gathered - 1.0) * kernel.cost + (together - 1.0) * each)
     return np.asarray(each + waits.held + started + others)
@@ -201,7 +201,7 @@ def _outcome(
     path: CapturePath, offered: Array, ring_drops: Array, taken: Array, lost: Array,
     needed: Array, waits: _Waits,
 ) -> Outcome:  # fmt: skip
-    kernel, wakeup, duty = path.kernel, path.wakeup, _duty(path)
+    kernel, wakeup, duty = path.kernel, path.wakeup, duty_of(path)
     load = driver_load(kernel, path.arrivals)
     work = floats(path.consumer.cost * path.consumer.processes)
     ring, capacity = each_floats(kernel.ring, path.buffer.capacity)
@@ -211,20 +211,20 @@ def _outcome(
     slack = maximum(1.0 / duty - by_kernel - carried * work, 0.0)
     kernel_load = taken * kernel.cost
     batches = Batches.of(load, taken, floats(path.arrivals.scv), kernel_load)
-    cycles, paid = where(overload, _bursts_per_second(path), waits.cycles), waits.waiting
+    cycles, paid = where(overload, bursts_per_second(path), waits.cycles), waits.waiting
     if wakeup.policy in ("poll", "read", "yield") and waits.kept is None:
         # the kernel goes first: what waited for one interrupt is one batch, to every process
         cycles = minimum(cycles, batches.each_second) * path.consumer.processes
     if waits.kept is not None:  # what is read has had its read call, whoever interrupts
-        cycles = minimum(waits.cycles, _affordable(slack, paid))
+        cycles = minimum(waits.cycles, affordable(slack, paid))
         slack = maximum(slack - cycles * paid, 0.0)
         paid = 0.0 * paid
-    interrupts = load.interrupts(minimum(offered, load.cap), taken, by_kernel * _inverse(taken))
-    interrupts = minimum(interrupts, _affordable(slack, kernel.driver.interrupt_cost))
+    interrupts = load.interrupts(minimum(offered, load.cap), taken, by_kernel * reciprocal(taken))
+    interrupts = minimum(interrupts, affordable(slack, kernel.driver.interrupt_cost))
     slack = maximum(slack - interrupts * kernel.driver.interrupt_cost, 0.0)
     # no wakeup happens that the core has no time for: batches grow instead
     signal = wakeup.cost * waits.wakes + wakeup.switch_cost * waits.switches
-    cycles = minimum(cycles, _affordable(slack, signal + paid))
+    cycles = minimum(cycles, affordable(slack, signal + paid))
     slow = _time_in_buffer(path, taken, cycles, waits, batches)
     regime = where(
         overload,
