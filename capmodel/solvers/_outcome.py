@@ -11,7 +11,7 @@ import numpy as np
 from capmodel.formulary._elementwise import floats, maximum, minimum, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
-from capmodel.results import REGIMES, Distributions, Solution
+from capmodel.results import LEAST_DROPS, REGIMES, Distributions, Solution
 
 NAME = "closed_form"
 ACCURACY = (
@@ -92,6 +92,6 @@ def finish(
         ring_occupancy=outcome.ring_occupancy,
         buffer_occupancy=outcome.buffer_occupancy,
         sojourn_time=sojourn,
-        regime=outcome.regime,
+        regime=where(ring + buffer < LEAST_DROPS, regime_index("unsaturated"), outcome.regime),
         distributions=distributions,
     )
