@@ -398,7 +398,6 @@ COMMANDS: dict[str, _Command] = {
     ), "The same text as 'capmodel predict --reasons', without the table."),
     "buffer": _Command("say how large a buffer must be for a loss", _add_buffer, _buffer, (
         "capmodel buffer --rate 300kpps --arrivals poisson --work 2us --loss 1e-4",
-        "capmodel buffer --rate 100kpps --arrivals 'bursts(on=1ms,off=4ms)' --work 2us --loss 0.1%",
         "capmodel buffer --rate 500kpps --arrivals poisson --loss 0.1% --stage ring --json",
     ), "A simulation checks the size found, where numba is there, and enlarges it if need be."),
     "sweep": _Command("predict a whole grid of set-ups, as CSV or JSON", _add_sweep, _sweep, (

@@ -144,7 +144,7 @@ class RequiredBuffer:
         p = self.prediction
         width = max(len(label) for label, _ in self.rows())
         lines = [f"  {label:<{width}}  {text}" for label, text in self.rows()]
-        head = f"{p.backend.title}\non {p.machine.title}, {p.application.title}"
+        head = f"{p.title}\non {p.machine.title}, {p.application.title}"
         return "\n".join([head, *lines])
 
 
