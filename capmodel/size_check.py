@@ -12,6 +12,7 @@ from capmodel.solvers import simulation
 __all__ = ["SizeCheck", "check_size"]
 
 _SEEN = 1e-5  # losses below this share are not seen in a million packets
+_WIDE = 0.25  # half-width, in parts of the target, from which the share is not known well
 _MANY = 100.0  # lost packets that may be expected, from which their number has a useful spread
 
 
@@ -43,10 +44,12 @@ class SizeCheck:
     def agrees(self) -> bool:
         """Whether the simulation does not contradict the target; true if there was none.
 
-        Of a few lost packets one confidence interval says little: there the share itself counts.
+        The share itself counts where it is known well, and where so few may be lost that a
+        confidence interval says little; the end of the interval where bursts make it wide.
         """
         many = self.target * self.packets >= _MANY
-        return self.loss - (self.half_width if many else 0.0) <= self.target
+        wide = self.half_width > _WIDE * self.target
+        return self.loss - (self.half_width if many and wide else 0.0) <= self.target
 
     @property
     def words(self) -> str:

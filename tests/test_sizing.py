@@ -78,6 +78,8 @@ def test_a_simulation_with_another_seed_loses_no_more(arguments: dict[str, objec
     assert found.slots is not None
     lost = simulate(found.prediction.path, seed=77).mean["loss"]
     assert lost <= max(float(str(arguments["loss"])), 1e-5)
+    assert found.check is not None
+    assert found.check.loss <= found.target
 
 
 @pytest.mark.parametrize("pinning", ["split", "same"])
