@@ -12,6 +12,7 @@ from capmodel.quantities import format_duration, format_interval, format_rate, f
 from capmodel.remedies import remedies
 from capmodel.results import INTERVAL_LEVEL, LEAST_DROPS
 from capmodel.solvers import solve
+from capmodel.solvers._outcome import SPARE
 from capmodel.tables import WIDTH, text_table
 from capmodel.workload import Bursts
 
@@ -65,11 +66,10 @@ def _unsaturated(p: Prediction) -> str:
 
 
 def _kernel(p: Prediction) -> str:
-    if p.core_time.get("kernel", {}).get("idle", 0.0) > _SPARE:
+    if p.core_time.get("kernel", {}).get("idle", 0.0) > SPARE:
         return (
             "The receive ring overflows although the kernel's core has time to spare: more packets "
-            "come in a row, or gather for one interrupt, than the ring holds; a larger buffer "
-            f"behind it cannot help. {_costs(p)}"
+            f"come in a row than it holds; a larger buffer behind it cannot help. {_costs(p)}"
         )
     return (
         "The kernel's core is saturated: packets wait in the receive ring and overflow there; "
@@ -181,7 +181,6 @@ _LIMITS: dict[str, Callable[[Prediction], str]] = {
 }
 
 
-_SPARE = 0.1  # share of a core's time that is idle, from which it is not saturated
 _LISTED = 4  # remedies, the best ones
 
 _BY_ARRIVALS: dict[type, Callable[[Prediction], str]] = {Bursts: _bursts, MAP: _modulated}

@@ -366,6 +366,7 @@ def test_a_core_with_time_to_spare_is_not_called_saturated() -> None:
     short = predict(5e5, arrivals="poisson", ring=24, solver="closed_form")
     assert short.loss > 0.05
     assert short.utilisation["kernel"] < 0.9
+    assert short.bottleneck == predict(5e5, arrivals="poisson", ring=24).bottleneck == "card"
     assert "core is saturated" not in short.explain()
     assert "time to spare" in short.explain() or "too seldom" in short.explain()
 
