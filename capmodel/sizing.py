@@ -222,8 +222,8 @@ def required_buffer(
     if found is None:
         reason = (
             f"No {stage} is enough: the {sizes.at(slots).solver.replace('_', ' ')} asks for "
-            f"{slots:,} slots, but a simulation loses {format_share(check.loss)} however many there "
-            "are."
+            f"{slots:,} slots, but a simulation loses {format_share(check.loss)} however many "
+            "there are."
         )
         return RequiredBuffer(
             target, stage, None, sizes.at(slots), sizes.tried, reason, least, slots, check
