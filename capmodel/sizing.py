@@ -26,7 +26,7 @@ MOST_SLOTS = 2**32
 _FINE = 16  # steps within an octave, around the least loss where no power of two is enough
 _NONE = 1e-12  # share that is not worth a number
 _DOUBLINGS = 16  # of a size that a simulation contradicts, before it is given up
-_HALVINGS = 3  # within the last of them: to a tenth
+_HALVINGS = 7  # within the last of them: to one in a hundred
 _NOISY = ("simulation",)  # solvers that two neighbouring sizes cannot be told apart by
 
 
@@ -190,8 +190,8 @@ def required_buffer(
     is below `least`; a smaller one, between two doublings that are not, may have been missed.
 
     That size is then simulated for a million packets, where numba is there, and enlarged until the
-    simulation agrees, to a tenth (`check` says what it lost). It cannot see losses below about
-    1e-5: a smaller target rests on the solver.
+    simulation agrees, to one in a hundred (`check` says what it lost). It cannot see losses below
+    about 1e-5: a smaller target rests on the solver.
 
     For bursts of exponential length that only the consumer cannot follow this is the inverse of
     :func:`capmodel.formulary.loss_on_off_fluid`, :func:`capmodel.formulary.buffer_for_loss_on_off`.
