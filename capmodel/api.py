@@ -23,11 +23,18 @@ from capmodel.machine import Machine, load_machine
 from capmodel.numerics.arrival_process import MAP
 from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
-from capmodel.quantities import format_rate, parse_buffer, parse_duration, parse_slots
+from capmodel.quantities import (
+    format_duration,
+    format_rate,
+    parse_buffer,
+    parse_duration,
+    parse_slots,
+)
 from capmodel.solvers import solve
 from capmodel.workload import WIRE_OVERHEAD, Bursts, Workload
 
 DEFAULT_MACHINE = "braun_amd"
+LONGEST_WORK = 10e-3  # per packet [s]: more is likely a number meant in other units
 
 
 def predict(
@@ -115,7 +122,7 @@ def predict(
     Warns
     -----
     UserWarning
-        If the rate exceeds the wire speed of the card.
+        If the rate exceeds the wire speed of the card, or work takes more than 10 ms per packet.
 
     Notes
     -----
@@ -146,9 +153,9 @@ def predict(
         "threshold": threshold, "timeout": timeout, "sleep": sleep, "nic": nic, "driver": driver,
         "jumbo": jumbo, "solver": solver,
     }  # fmt: skip
-    notes = _validity(workload, mechanism, rig, choices, path)
+    notes = _validity(workload, mechanism, rig, choices, path, chosen)
     for text in notes:
-        if text.startswith("rate"):
+        if text.startswith(("rate", "work")):
             python_warnings.warn(text, UserWarning, stacklevel=2)
     return Prediction(
         inputs, workload, chosen, mechanism, rig, choices, path, solution,
@@ -222,12 +229,28 @@ def _too_fast(workload: Workload, machine: Machine, nic: str, path: CapturePath)
         )
 
 
+def _slow(workload: Workload, application: Application) -> Iterator[str]:
+    """Work that is more likely a mistaken unit."""
+    work = floats(application.packet) + floats(application.byte) * floats(workload.mean_size)
+    if some(work > LONGEST_WORK):
+        yield (
+            f"work takes {format_duration(float(np.max(work)))} per packet: as a number, work is "
+            "in seconds per packet"
+        )
+
+
 def _validity(
-    workload: Workload, backend: Backend, machine: Machine, choices: Choices, path: CapturePath
+    workload: Workload,
+    backend: Backend,
+    machine: Machine,
+    choices: Choices,
+    path: CapturePath,
+    application: Application,
 ) -> tuple[str, ...]:
     """What the reader should know before believing the numbers."""
     notes: list[str] = []
     notes += _too_fast(workload, machine, choices.nic or machine.default_nic, path)
+    notes += _slow(workload, application)
     wakeup, capacity = path.wakeup, path.buffer.capacity
     never = floats(wakeup.threshold) > capacity
     if some(never & np.isinf(floats(wakeup.timeout))):

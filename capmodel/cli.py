@@ -397,9 +397,9 @@ COMMANDS: dict[str, _Command] = {
         "capmodel explain --rate 1.27Mpps --application packzip:3",
     ), "The same text as 'capmodel predict --reasons', without the table."),
     "buffer": _Command("say how large a buffer must be for a loss", _add_buffer, _buffer, (
-        "capmodel buffer --rate 300kpps --arrivals poisson --work 2us --loss 1e-6",
+        "capmodel buffer --rate 300kpps --arrivals poisson --work 2us --loss 1e-4",
         "capmodel buffer --rate 500kpps --arrivals poisson --loss 0.1% --stage ring --json",
-    )),
+    ), "A simulation checks the size found, where numba is there, and enlarges it if need be."),
     "sweep": _Command("predict a whole grid of set-ups, as CSV or JSON", _add_sweep, _sweep, (
         "capmodel sweep --rate 0.2Mpps:1.4Mpps:25 --backend pf_packet,pf_ring --out rates.csv",
         "capmodel sweep --rate 1.27e6 --work log:50ns:20us:60 --intervals --format json",

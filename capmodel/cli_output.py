@@ -53,7 +53,7 @@ def prediction_text(prediction: Prediction) -> str:
     rows = prediction.summary()
     width = max(len(name) for name, _ in rows)
     head = [
-        prediction.backend.title,
+        prediction.title,
         f"on {prediction.machine.title}, {prediction.application.title}",
     ]
     return "\n".join([*head, *(f"  {name:<{width}}  {text}" for name, text in rows)])

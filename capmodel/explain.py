@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING
 
 from capmodel.formulary.bursts import buffer_for_loss_on_off
 from capmodel.numerics.arrival_process import MAP
-from capmodel.quantities import format_duration, format_rate, format_share
+from capmodel.quantities import format_duration, format_interval, format_rate, format_share
 from capmodel.remedies import remedies
 from capmodel.results import INTERVAL_LEVEL, LEAST_DROPS
 from capmodel.solvers import solve
+from capmodel.solvers._outcome import SPARE
 from capmodel.tables import WIDTH, text_table
 from capmodel.workload import Bursts
 
 if TYPE_CHECKING:
+    from capmodel.path import CapturePath
     from capmodel.prediction import Prediction
+    from capmodel.remedies import Remedy
 
 
 def explain(prediction: Prediction) -> str:
@@ -49,10 +52,12 @@ def _headline(p: Prediction) -> str:
     )
 
 
-def _costs(p: Prediction) -> str:
+def _costs(p: Prediction, path: CapturePath | None = None) -> str:
+    place = "" if path is not None or not p.path.alternatives else "On a core of its own the "
+    path = p.path if path is None else path
     return (
-        f"The kernel needs {format_duration(float(p.path.kernel.cost))} per packet without "
-        f"wakeups, the consumer {format_duration(float(p.path.consumer.cost))}."
+        f"{place or 'The '}kernel needs {format_duration(float(path.kernel.cost))} per packet "
+        f"without wakeups, the consumer {format_duration(float(path.consumer.cost))}."
     )
 
 
@@ -61,10 +66,19 @@ def _unsaturated(p: Prediction) -> str:
 
 
 def _kernel(p: Prediction) -> str:
+    if p.core_time.get("kernel", {}).get("idle", 0.0) > SPARE:
+        return (
+            "The receive ring overflows although the kernel's core has time to spare: more packets "
+            f"come in a row than it holds; a larger buffer behind it cannot help. {_costs(p)}"
+        )
     return (
         "The kernel's core is saturated: packets wait in the receive ring and overflow there; "
         f"a larger buffer behind it cannot help. {_costs(p)}"
     )
+
+
+def _loses(p: Prediction, stage: str) -> bool:
+    return p.drops[stage] >= LEAST_DROPS
 
 
 def _bursts(p: Prediction) -> str:
@@ -74,9 +88,11 @@ def _bursts(p: Prediction) -> str:
         f"During a burst packets come at {format_rate(peak)}, {format_rate(p.offered_rate)} on "
         f"average. {_costs(p)}"
     )
-    if p.drops["ring"] > 0.0:
+    if not _loses(p, "ring") and not _loses(p, "buffer"):
+        return f"{text} Ring and buffer hold what comes faster than it is taken: nothing overflows."
+    if _loses(p, "ring"):
         text += " The kernel cannot follow the burst: what outlasts the receive ring is lost there."
-    if p.drops["buffer"] > 0.0 and p.offered_rate * work < 1.0:
+    if _loses(p, "buffer") and p.offered_rate * work < 1.0:
         fed = min(peak, 1.0 / float(p.path.kernel.cost)) if float(p.path.kernel.cost) else peak
         needed = (fed - 1.0 / work) * float(arrivals.on)
         if arrivals.random_bursts:
@@ -99,9 +115,11 @@ def _modulated(p: Prediction) -> str:
         f"Packets come at {format_rate(p.offered_rate)} on average, and at {format_rate(peak)} in "
         f"the busiest phase, which takes {format_share(share)} of the time. {_costs(p)}"
     )
-    if p.drops["ring"] > 0.0 and peak * float(p.path.kernel.cost) > 1.0:
+    if not _loses(p, "ring") and not _loses(p, "buffer"):
+        return f"{text} Ring and buffer hold what comes faster than it is taken: nothing overflows."
+    if _loses(p, "ring") and peak * float(p.path.kernel.cost) > 1.0:
         text += " The kernel cannot follow it: what outlasts the receive ring is lost there."
-    if p.drops["buffer"] > 0.0 and peak * work > 1.0:
+    if _loses(p, "buffer") and peak * work > 1.0:
         text += " The consumer cannot, and its buffer overflows where the phase lasts."
     return text
 
@@ -123,10 +141,13 @@ def _consumer(p: Prediction) -> str:
 
 
 def _shared(p: Prediction) -> str:
+    # of the placements that a scheduler mixes, the one on one core is spoken of
+    placed = (path for path in p.path.alternatives if path.cores.pinning == "same")
+    path = next(placed, p.path)
     return (
         "Kernel and consumer share one core and the kernel goes first: past "
-        f"{format_rate(1.0 / float(p.path.kernel.cost + p.path.consumer.cost))} it takes packets "
-        f"from the card only to drop them at the full buffer. {_costs(p)}"
+        f"{format_rate(1.0 / float(path.kernel.cost + path.consumer.cost))} it takes packets "
+        f"from the card only to drop them at the full buffer. {_costs(p, path)}"
     )
 
 
@@ -203,11 +224,7 @@ def _wakeups(p: Prediction) -> str:
                 f"kernel: {format_share(share)} of its core's time."
             )
         return "The consumer is never woken, so the kernel pays for no wakeups."
-    often = "less than once a second"
-    if p.wakeup_rate >= 1.0:
-        packets = f"{p.batch:,.0f}" if p.batch >= 100.0 else f"{p.batch:.1f}"
-        often = f"{p.wakeup_rate:,.0f} times a second, once per {packets} packets"
-    sleeps = f"The consumer empties the buffer and goes to sleep {often}; "
+    sleeps = f"{_sleeps(p)}; "
     signals = float(p.wakeup_rate * p.path.wakeup.cost)
     if p.path.wakeup.contention > 0.0 and share > signals:
         return (
@@ -216,6 +233,24 @@ def _wakeups(p: Prediction) -> str:
             f"{_share(share - signals)}."
         )
     return f"{sleeps}waking it costs the core that handles packets {_share(share)} of its time."
+
+
+def _sleeps(p: Prediction) -> str:
+    """How often; of several consumers, each by itself."""
+    processes = float(p.path.consumer.processes)
+    who, each = "The consumer", p.wakeup_rate / processes
+    if processes > 1.0:
+        who = f"Each of the {processes:g} consumers"
+    often = "less than once a second"
+    if each >= 1.0:
+        often = f"{_three(each)} times a second, once per {_three(p.batch)} packets"
+    return f"{who} empties {'its' if processes > 1.0 else 'the'} buffer and goes to sleep {often}"
+
+
+def _three(value: float) -> str:
+    """Three significant digits: no count of the model is surer than that."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100.0 else f"{rounded:g}"
 
 
 def _share(share: float) -> str:
@@ -234,19 +269,39 @@ def _remedies(p: Prediction) -> str:
     if p.machine.samples:
         heads.insert(2, f"{100 * INTERVAL_LEVEL:g} % interval")
         for row, each in zip(rows, better, strict=True):
-            low, high = each.interval()
-            row.insert(2, f"{100 * low:.1f} to {100 * high:.1f} %")
+            row.insert(2, format_interval(*each.interval(), each.captured))
     table = indent(text_table(heads, rows, width=WIDTH - 2), "  ")
-    return f"What would help, each change alone:\n{table}"
+    return f"What would help, each change alone:\n{table}{_priced(p, better)}"
+
+
+def _priced(p: Prediction, better: Sequence[Remedy]) -> str:
+    """By which solver, where it was not the baseline's own; and what that says of the baseline."""
+    others: dict[str, list[Remedy]] = {}
+    for each in better:
+        if each.prediction.solver != p.solver:
+            others.setdefault(each.prediction.solver, []).append(each)
+    parts = [
+        f"{', '.join(each.change for each in listed)}: priced by the {_words(solver)}, by which "
+        f"the set-up as it is captures {format_share(listed[0].before)}."
+        for solver, listed in others.items()
+    ]
+    return "".join(f"\n\n{part}" for part in parts)
+
+
+def _words(solver: str) -> str:
+    return solver.replace("_", " ")
 
 
 def _certainty(p: Prediction) -> str:
     low, high = p.interval()
     accuracy = p.accuracy.removeprefix(f"{p.solver}: ")
-    sure = f"Solved by the {p.solver.replace('_', ' ')} ({accuracy})."
+    sure = f"Solved by the {_words(p.solver)} ({accuracy})."
     if not p.machine.samples:
         return f"The machine's costs come without an uncertainty. {sure}"
-    return (
-        f"With the machine's costs as uncertain as its calibration leaves them, 90 % of the "
-        f"plausible machines capture between {format_share(low)} and {format_share(high)}. {sure}"
-    )
+    ends = format_interval(low, high, p.captured)
+    first, _, last = ends.removesuffix(" %").partition(" to ")
+    many = f"{100 * INTERVAL_LEVEL:g} % of the plausible machines capture"
+    found = f"{many} between {first} and {last} %" if first != last else f"{many} {last} %"
+    if float(p.samples("loss").max()) * p.offered_rate < LEAST_DROPS:
+        found = "all of the plausible machines capture everything"
+    return f"With the machine's costs as uncertain as its calibration leaves them, {found}. {sure}"

@@ -17,7 +17,7 @@ from capmodel.constant import Constant
 from capmodel.errors import unknown_choice
 from capmodel.machine import UNPUBLISHED, Machine
 from capmodel.path import CapturePath
-from capmodel.quantities import format_duration, format_rate, format_share
+from capmodel.quantities import format_duration, format_interval, format_rate, format_share
 from capmodel.references import reference
 from capmodel.results import INTERVAL_LEVEL, LEAST_DROPS, REGIMES, Solution
 from capmodel.workload import Workload
@@ -63,6 +63,14 @@ class Prediction:
     path: CapturePath
     solution: Solution
     warnings: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """The mechanism in words; with a driver other than its own, that one instead."""
+        title, driver = self.backend.title, self.choices.driver
+        if driver is None or driver == self.backend.driver:
+            return title
+        return f"{title.removesuffix(f', {self.backend.driver.upper()}')}, driver {driver}"
 
     @property
     def captured(self) -> float:
@@ -380,6 +388,7 @@ class Prediction:
         low, high = self.interval()
         return {
             "inputs": {key: _plain(value) for key, value in self.inputs.items()},
+            "title": self.title,
             **self.solution.as_floats(),
             "sojourn_quantiles": dict(self.sojourn_quantiles),
             "captured_interval": {"level": INTERVAL_LEVEL, "low": low, "high": high},
@@ -393,7 +402,9 @@ class Prediction:
     def summary(self) -> list[tuple[str, str]]:
         """The main numbers as pairs of label and text, for tables."""
         low, high = self.interval()
-        band = f"  (90 %: {100 * low:.1f} to {100 * high:.1f} %)" if self.machine.samples else ""
+        band = (
+            f"  (90 %: {format_interval(low, high, self.captured)})" if self.machine.samples else ""
+        )
         rows = [
             ("offered", format_rate(self.offered_rate)),
             ("captured", format_share(self.captured) + band),
@@ -419,7 +430,7 @@ class Prediction:
 
     def __str__(self) -> str:
         width = max(len(label) for label, _ in self.summary())
-        head = f"{self.backend.title}\non {self.machine.title}, {self.application.title}"
+        head = f"{self.title}\non {self.machine.title}, {self.application.title}"
         lines = [f"  {label:<{width}}  {text}" for label, text in self.summary()]
         return "\n".join([head, *lines, *(f"  warning: {text}" for text in self.warnings)])
 
@@ -429,7 +440,7 @@ class Prediction:
             for label, text in self.summary()
         )
         notes = "".join(f"<p>Warning: {escape(text)}</p>" for text in self.warnings)
-        title = f"{escape(self.backend.title)}<br>on {escape(self.machine.title)}"
+        title = f"{escape(self.title)}<br>on {escape(self.machine.title)}"
         return f"<table><caption>{title}</caption>{rows}</table>{notes}"
 
 

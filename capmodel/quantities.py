@@ -65,6 +65,7 @@ _SECONDS = {
 }
 _SHARES = {"%": 0.01}
 _MOST_NINES = 7
+_SMALL = 1e-3  # per cent, below which ends have powers of ten
 _BUFFER_UNITS: dict[str, BufferUnit] = {
     **dict.fromkeys(_BYTES, "bytes"),
     **dict.fromkeys(_SLOTS, "slots"),
@@ -464,9 +465,48 @@ def format_share(share: float, digits: int = 3) -> str:
     >>> format_share(1.0 - 1e-12)
     '100 %'
     """
+    return f"{_number(100.0 * share, _nines(share, digits))} %"
+
+
+def format_interval(low: float, high: float, share: float, digits: int = 3) -> str:
+    """Interval of a share for people to read, with the decimals of the share that it is about.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends [-].
+    share : float
+        The share [-]: its text has `digits` significant digits, or more where it is nearly one.
+    digits : int
+        As for `format_share`.
+
+    Returns
+    -------
+    str
+        Both ends in per cent; what holds the share holds it as printed too.
+
+    Examples
+    --------
+    >>> format_interval(0.00361, 0.00374, 0.00368)
+    '0.361 to 0.374 %'
+    >>> format_interval(0.999998, 1.0, 0.999999)
+    '99.9998 to 100 %'
+    """
+    digits = _nines(share, digits)
+    shown = float(_number(100.0 * share, digits))
+    if 0.0 < shown < _SMALL:
+        ends = (format_share(end, digits) for end in (low, high))
+        return " to ".join(ends)
+    decimals = max(1, digits - 1 - math.floor(math.log10(shown))) if shown > 0.0 else 1
+    texts = [f"{100.0 * end:.{decimals}f}" for end in (low, high)]
+    return " to ".join("100" if decimals > 1 and float(x) == 100.0 else x for x in texts) + " %"
+
+
+def _nines(share: float, digits: int) -> int:
+    """Digits with which a share below one does not read as 100 %, seven at most."""
     while share < 1.0 and digits < _MOST_NINES and float(_number(100.0 * share, digits)) >= 100.0:
         digits += 1
-    return f"{_number(100.0 * share, digits)} %"
+    return digits
 
 
 def _refusal(name: str, value: object, allowed: str) -> ValueError:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import ceil, floor, log10
+from math import ceil, floor, log2, log10
 from typing import TYPE_CHECKING, Any
 
 from capmodel.application import DEFAULT_APPLICATION, load_application, own_work
 from capmodel.assemble import assemble
 from capmodel.backend import load_backend
 from capmodel.quantities import format_duration
-from capmodel.solvers import solve
+from capmodel.solvers import SOLVERS, solve
 
 if TYPE_CHECKING:
     from capmodel.assemble import Choices
+    from capmodel.path import CapturePath
     from capmodel.prediction import Prediction
+    from capmodel.results import Solution
 
 NOTICEABLE = 5e-3  # of captured share: less is no remedy [-]
+_SAME = 1e-4  # of a share lost: more than a simulation's noise, less than one cares for [-]
+_MOST_RING = 4096  # descriptors that cards have at best [slots]
 _KNOBS = ("ring", "buffer", "threshold", "timeout", "sleep")
 _WAITING = ("threshold", "timeout", "sleep")
 
@@ -34,11 +38,14 @@ class Remedy:
         What the change is.
     prediction : Prediction
         The set-up with the change.
+    before : float
+        Share of offered packets that the set-up as it is captures by the same solver [-].
     """
 
     arguments: Mapping[str, Any]
     words: str
     prediction: Prediction
+    before: float
 
     @property
     def captured(self) -> float:
@@ -62,7 +69,8 @@ class Remedy:
         low, high = self.interval()
         return {
             "arguments": dict(self.arguments), "words": self.words, "captured": self.captured,
-            "captured_interval": {"low": low, "high": high},
+            "captured_interval": {"low": low, "high": high}, "solver": self.prediction.solver,
+            "captured_before": self.before,
         }  # fmt: skip
 
 
@@ -79,6 +87,12 @@ def remedies(prediction: Prediction) -> tuple[Remedy, ...]:
     tuple of Remedy
         Those that raise the captured share by more than half a point.
 
+    Notes
+    -----
+    If a solver was named, they are priced by it where it accepts them; else by the one that
+    :func:`capmodel.predict` would choose. Each is compared with what the same solver says of the
+    set-up as it is.
+
     Examples
     --------
     >>> from capmodel import predict
@@ -87,7 +101,7 @@ def remedies(prediction: Prediction) -> tuple[Remedy, ...]:
     ('backend tnapi_pf_ring', 1.0)
     """
     found = [each for each in variants(prediction)
-             if each.captured > prediction.captured + NOTICEABLE]  # fmt: skip
+             if each.captured > each.before + NOTICEABLE]  # fmt: skip
     return tuple(sorted(found, key=lambda each: -each.captured))
 
 
@@ -104,11 +118,29 @@ def variants(prediction: Prediction) -> Iterator[Remedy]:
     Remedy
         Whether it captures more or not.
     """
-    for arguments, words in (*_places(prediction), *_more_work(prediction), *_others(prediction)):
-        try:
-            yield Remedy(*_applied(prediction, arguments), words, _changed(prediction, arguments))
-        except ValueError:
-            continue  # this machine has no numbers for that variant
+    before = {prediction.solver: prediction.captured}
+    for changes in (_places, _more_work, _own_driver, _larger_ring, _others):
+        for arguments, words in changes(prediction):
+            try:
+                changed = _changed(prediction, arguments)
+            except ValueError:
+                continue  # this machine has no numbers for that variant
+            if changed.solver not in before:
+                before[changed.solver] = _captured(prediction, changed.solver)
+            given = _applied(prediction, arguments)
+            yield Remedy(given, words, changed, before[changed.solver])
+
+
+def _captured(p: Prediction, solver: str) -> float:
+    """What another solver says of the set-up as it is, if it accepts that."""
+    accepted = SOLVERS[solver].accepts(p.path) is None
+    return float(solve(p.path, solver).captured) if accepted else p.captured
+
+
+def _solved(p: Prediction, path: CapturePath) -> Solution:
+    """By the solver that was named, where it accepts the path; else by the usual one."""
+    named = p.inputs.get("solver")
+    return solve(path, named if named and SOLVERS[named].accepts(path) is None else None)
 
 
 _Change = tuple[dict[str, Any], str]
@@ -143,6 +175,26 @@ def _more_work(p: Prediction) -> Iterator[_Change]:
         yield {"work": text}, f"{format_duration(extra)} more work per packet"
 
 
+def _own_driver(p: Prediction) -> Iterator[_Change]:
+    if p.choices.driver not in (None, p.backend.driver):
+        yield {"driver": p.backend.driver}, "the driver mode that the backend comes with"
+
+
+def _larger_ring(p: Prediction) -> Iterator[_Change]:
+    """The smallest power of two with which no more is lost than with the best of them, nearly."""
+    if "ring" not in p.backend.knobs or not p.drops["ring"] > p.drops["buffer"]:
+        return
+    size = 2.0 ** (floor(log2(float(p.path.kernel.ring))) + 1)
+    found: dict[int, float] = {}
+    while size <= _MOST_RING:
+        found[int(size)] = _changed(p, {"ring": int(size)}).loss
+        size *= 2.0
+    if found:
+        least = min(found.values())
+        ring = next(ring for ring in found if found[ring] <= least + _SAME)
+        yield {"ring": ring}, "more packets fit between two looks at the card"
+
+
 def _others(p: Prediction) -> Iterator[_Change]:
     if p.path.wakeup.policy == "poll" and p.path.buffer.kind == "slots":
         waiting = load_backend(_LATER).waiting
@@ -163,23 +215,23 @@ def _read_cost(p: Prediction) -> float:
     return float(assemble(p.workload, nothing, p.backend, p.machine, p.choices).consumer.cost)
 
 
-def _applied(p: Prediction, arguments: dict[str, Any]) -> tuple[dict[str, Any]]:
+def _applied(p: Prediction, arguments: dict[str, Any]) -> dict[str, Any]:
     """The change with the arguments that have to go for it."""
     if "backend" not in arguments:
-        return (arguments,)
+        return arguments
     given, kept = p.choices, _choices(p, arguments)
     gone = [name for name in _KNOBS if getattr(given, name) is not None]
-    return ({**arguments, **{name: None for name in gone if getattr(kept, name) is None}},)
+    return {**arguments, **{name: None for name in gone if getattr(kept, name) is None}}
 
 
 def _choices(p: Prediction, arguments: Mapping[str, Any]) -> Choices:
-    changes: dict[str, Any] = {}
-    if "pinning" in arguments:
-        changes["pinning"] = arguments["pinning"]
+    changes = {name: arguments[name] for name in ("pinning", "driver") if name in arguments}
+    if "ring" in arguments:
+        changes["ring"] = float(arguments["ring"])
     if "backend" in arguments:
         knobs = load_backend(arguments["backend"]).knobs
         # another mechanism waits by settings of its own
-        changes = {name: None for name in _KNOBS if name not in knobs or name in _WAITING}
+        changes |= {name: None for name in _KNOBS if name not in knobs or name in _WAITING}
     return replace(p.choices, **changes)
 
 
@@ -195,5 +247,5 @@ def _changed(p: Prediction, arguments: Mapping[str, Any]) -> Prediction:
     path = assemble(p.workload, application, backend, p.machine, choices)
     return replace(
         p, inputs={**p.inputs, **arguments}, application=application, backend=backend,
-        choices=choices, path=path, solution=solve(path), warnings=(),
+        choices=choices, path=path, solution=_solved(p, path), warnings=(),
     )  # fmt: skip

@@ -10,18 +10,23 @@ from typing import Any
 import numpy as np
 
 from capmodel.api import predict
-from capmodel.assemble import assemble, buffer_memory
+from capmodel.assemble import Choices, assemble, buffer_memory
 from capmodel.errors import unknown_choice
+from capmodel.path import CapturePath
 from capmodel.prediction import Prediction
 from capmodel.quantities import BufferSize, format_share, format_size, parse_share
 from capmodel.results import INTERVAL_LEVEL, STAGES
+from capmodel.size_check import SizeCheck, check_size
 from capmodel.solvers import solve
+from capmodel.solvers._limits import too_small
 
 __all__ = ["RequiredBuffer", "required_buffer"]
 
 MOST_SLOTS = 2**32
 _FINE = 16  # steps within an octave, around the least loss where no power of two is enough
 _NONE = 1e-12  # share that is not worth a number
+_DOUBLINGS = 16  # of a size that a simulation contradicts, before it is given up
+_HALVINGS = 7  # within the last of them: to one in a hundred
 _NOISY = ("simulation",)  # solvers that two neighbouring sizes cannot be told apart by
 
 
@@ -43,6 +48,13 @@ class RequiredBuffer:
         Sizes that were predicted.
     reason : str
         Why no size is enough: one sentence that names the bottleneck; else empty.
+    least : int
+        What ring or buffer must hold in any case [slots]: what gathers from one interrupt to the
+        next, the backlog of a wakeup. No smaller size is looked at.
+    solved : int or None
+        Smallest size from there on that is enough by the solver alone [slots].
+    check : SizeCheck or None
+        What a simulation of the answer lost; None where no size is enough by the solver.
     """
 
     target: float
@@ -51,6 +63,9 @@ class RequiredBuffer:
     prediction: Prediction
     tried: int
     reason: str
+    least: int = 1
+    solved: int | None = None
+    check: SizeCheck | None = None
 
     @property
     def enough(self) -> bool:
@@ -86,9 +101,9 @@ class RequiredBuffer:
     def rows(self) -> list[tuple[str, str]]:
         """The answer as pairs of label and text."""
         p, (low, high) = self.prediction, self.prediction.interval("loss")
-        lost = format_share(self.loss)
-        if p.machine.samples:
-            lost += f"  ({100 * INTERVAL_LEVEL:g} %: {format_share(low)} to {format_share(high)})"
+        lost = _some(self.loss)
+        if p.machine.samples and high >= _NONE:
+            lost += f"  ({100 * INTERVAL_LEVEL:g} %: {_some(low)} to {_some(high)})"
         rows = [("may be lost", format_share(self.target))]
         if self.slots is None:
             return [*rows, (f"{self.stage} needed", "none is enough"), ("least lost", lost),
@@ -98,7 +113,17 @@ class RequiredBuffer:
             size = f"{format_size(self.memory)} ({self.memory:,.0f} bytes)"
             each = " for each process" if np.max(p.choices.consumers) > 1 else ""
             rows.insert(2, ("memory", size + each))
-        return [*rows, ("type", f"--{self.change}"), ("solver", p.solver.replace("_", " "))]
+        rows += [("type", f"--{self.change}"), ("solver", self._solver_text())]
+        return [*rows, *([("checked", self.check.words)] if self.check else [])]
+
+    def _solver_text(self) -> str:
+        """Who found the size, and what it is larger for than that solver asks."""
+        name = self.prediction.solver.replace("_", " ")
+        if self.slots != self.solved:
+            return f"{name}: {self.solved:,} slots; larger until the simulation agreed"
+        if self.slots == self.least > 1:
+            return f"{name}; the least that holds what comes at one interrupt and wakeup"
+        return name
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain values, ready for JSON."""
@@ -111,13 +136,15 @@ class RequiredBuffer:
             "drops": self.prediction.drops, "bottleneck": self.prediction.bottleneck,
             "reason": self.reason, "solver": self.prediction.solver,
             "accuracy": self.prediction.accuracy, "tried": self.tried,
+            "least": self.least, "solved": self.solved,
+            "check": self.check.to_dict() if self.check else None,
         }  # fmt: skip
 
     def __str__(self) -> str:
         p = self.prediction
         width = max(len(label) for label, _ in self.rows())
         lines = [f"  {label:<{width}}  {text}" for label, text in self.rows()]
-        head = f"{p.backend.title}\non {p.machine.title}, {p.application.title}"
+        head = f"{p.title}\non {p.machine.title}, {p.application.title}"
         return "\n".join([head, *lines])
 
 
@@ -154,11 +181,17 @@ def required_buffer(
     Notes
     -----
     Every size is solved by the solver that :func:`capmodel.predict` would use for it, and its error
-    is that of the answer (``prediction.accuracy``). Powers of two are tried from 1 slot to 2**32
-    until one is enough, then the octave below it is halved. Loss need not fall with the buffer
-    (large ones outgrow the caches): where no power of two is enough, the octaves beside the one
-    that loses least are searched in steps of 1/16. The size found is enough and one slot less is
-    not; a smaller one, between two powers of two that are not, may have been missed.
+    is that of the answer (``prediction.accuracy``). The search begins at the least size that holds
+    what comes at once (`least`: what gathers from one interrupt to the next, the backlog of a
+    wakeup); below it no closed form is to be trusted. It is doubled up to 2**32 slots until it is
+    enough, then the octave below is halved. Loss need not fall with the buffer (large ones outgrow
+    the caches): where no doubling is enough, the octaves beside the one that loses least are
+    searched in steps of 1/16. The size found is enough by that solver and one slot less is not, or
+    is below `least`; a smaller one, between two doublings that are not, may have been missed.
+
+    That size is then simulated for a million packets, where numba is there, and enlarged until the
+    simulation agrees, to one in a hundred (`check` says what it lost). It cannot see losses below
+    about 1e-5: a smaller target rests on the solver.
 
     For bursts of exponential length that only the consumer cannot follow this is the inverse of
     :func:`capmodel.formulary.loss_on_off_fluid`, :func:`capmodel.formulary.buffer_for_loss_on_off`.
@@ -179,12 +212,25 @@ def required_buffer(
     if arguments.get(stage) is not None:
         raise ValueError(f"{stage} is what is asked for, and cannot be given: {arguments[stage]!r}")
     sizes = _Sizes(_base(rate, stage, arguments), stage, arguments.get("solver"))
-    slots = _smallest(sizes, target)
+    least = sizes.least()
+    slots = _smallest(sizes, target, least)
     if slots is None:
         best = sizes.at(sizes.best())
         reason = f"No {stage} is enough: {_reason(best)}."
-        return RequiredBuffer(target, stage, None, best, sizes.tried, reason)
-    return RequiredBuffer(target, stage, slots, sizes.at(slots), sizes.tried, "")
+        return RequiredBuffer(target, stage, None, best, sizes.tried, reason, least)
+    found, check = _agreed(sizes, target, slots)
+    if found is None:
+        reason = (
+            f"No {stage} is enough: the {sizes.at(slots).solver.replace('_', ' ')} asks for "
+            f"{slots:,} slots, but a simulation loses {format_share(check.loss)} however many "
+            "there are."
+        )
+        return RequiredBuffer(
+            target, stage, None, sizes.at(slots), sizes.tried, reason, least, slots, check
+        )
+    return RequiredBuffer(
+        target, stage, found, sizes.at(found), sizes.tried, "", least, slots, check
+    )
 
 
 def _base(rate: float | str, stage: str, arguments: dict[str, Any]) -> Prediction:
@@ -214,16 +260,14 @@ class _Sizes:
     def at(self, slots: int) -> Prediction:
         """The set-up with so many slots."""
         if slots not in self._known:
-            size: Any = float(slots) if self._stage == "ring" else BufferSize(float(slots), "slots")
-            p = self._base
-            choices = replace(p.choices, **{self._stage: size})
-            path = assemble(p.workload, p.application, p.backend, p.machine, choices)
+            p, (choices, path) = self._base, self._assembled(slots)
             solution = solve(path, self._solver)
             if solution.solver in _NOISY:
                 raise ValueError(
                     "the size cannot be found by simulation, and no other solver takes this path"
                     if self._solver is None
-                    else f"solver must not be {self._solver!r}: its noise hides the size looked for"
+                    else f"solver must not be {self._solver!r}: its noise hides the size looked "
+                    "for; leave it out, a simulation checks the size that is found in any case"
                 )
             shown = f"{slots} slots" if self._stage == "buffer" else slots
             own = tuple(text for text in p.warnings if text not in p.solution.notes)
@@ -233,6 +277,36 @@ class _Sizes:
             )  # fmt: skip
         return self._known[slots]
 
+    def path(self, slots: int) -> CapturePath:
+        """The set-up's path with so many slots."""
+        return self._assembled(slots)[1]
+
+    def _assembled(self, slots: int) -> tuple[Choices, CapturePath]:
+        size: Any = float(slots) if self._stage == "ring" else BufferSize(float(slots), "slots")
+        p = self._base
+        choices = replace(p.choices, **{self._stage: size})
+        return choices, assemble(p.workload, p.application, p.backend, p.machine, choices)
+
+    def least(self) -> int:
+        """The smallest size that holds what comes at once; 1 if none does, or the other is short.
+
+        What is wrong with the other stage is not cured by this one's size.
+        """
+        enough = 1
+        while self._short(enough):
+            enough *= 2
+            if enough > MOST_SLOTS:
+                return 1
+        below = enough // 2
+        while enough - below > 1:
+            middle = (below + enough) // 2
+            below, enough = (middle, enough) if self._short(middle) else (below, middle)
+        return enough
+
+    def _short(self, slots: int) -> bool:
+        path = self.path(slots)
+        return any(map(too_small, path.alternatives or (path,)))
+
     def loses(self, slots: int) -> float:
         return self.at(slots).loss
 
@@ -241,19 +315,41 @@ class _Sizes:
         return min(self._known, key=lambda slots: (self._known[slots].loss, slots))
 
 
-def _smallest(sizes: _Sizes, target: float) -> int | None:
-    below, slots = 0, 1
+def _agreed(sizes: _Sizes, target: float, slots: int) -> tuple[int | None, SizeCheck]:
+    """A size that simulation and solver find enough, from what the solver alone finds on."""
+    below, check = slots, check_size(sizes.path(slots), target)
+    if check.agrees:
+        return slots, check
+    for _ in range(_DOUBLINGS):
+        below, slots = slots, 2 * slots
+        check = check_size(sizes.path(slots), target)
+        if check.agrees and sizes.loses(slots) <= target:
+            break
+    else:
+        return None, check
+    for _ in range(_HALVINGS):
+        middle = (below + slots) // 2
+        tried = check_size(sizes.path(middle), target)
+        if tried.agrees and sizes.loses(middle) <= target:
+            slots, check = middle, tried
+        else:
+            below = middle
+    return slots, check
+
+
+def _smallest(sizes: _Sizes, target: float, least: int = 1) -> int | None:
+    below, slots = least - 1, least
     while sizes.loses(slots) > target:
         below, slots = slots, 2 * slots
         if slots > MOST_SLOTS:
             break
     else:
         return _halved(sizes, target, below, slots)
-    least = sizes.best()
+    best = sizes.best()
     for step in range(-_FINE, _FINE + 1):
-        slots = max(round(least * 2.0 ** (step / _FINE)), 1)
+        slots = max(round(best * 2.0 ** (step / _FINE)), least)
         if sizes.loses(slots) <= target:
-            return _halved(sizes, target, below=max(least // 2, 1), enough=slots)
+            return _halved(sizes, target, below=max(best // 2, least - 1), enough=slots)
     return None
 
 
@@ -275,8 +371,12 @@ _REASONS = {
 }
 
 
+def _some(share: float) -> str:
+    """A share for people to read; what no capture lives to see is none."""
+    return format_share(share if share >= _NONE else 0.0)
+
+
 def _reason(best: Prediction) -> str:
-    shares = (best.drops[name] / best.offered_rate for name in ("ring", "buffer"))
-    ring, buffer = (format_share(share if share >= _NONE else 0.0) for share in shares)
+    ring, buffer = (_some(best.drops[name] / best.offered_rate) for name in ("ring", "buffer"))
     lost = f"{ring} are lost at the card's receive ring and {buffer} at the buffer"
     return f"{_REASONS[best.bottleneck]} (at best {lost})"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Survival", "survives"]
 
 _SHOWN = (0.5, 0.99)
+_RARE = 1e-6  # share lost in any case that is not worth a word
 _CLEAR = 1e-3  # share of what comes from which a surplus is an overload
 
 
@@ -49,6 +50,11 @@ class Survival:
         The time after it, until the backlog is gone.
     error : str
         The stated error, in words.
+    usual : float
+        Share of packets lost in any case, without a stall or burst [-]; what a stall loses, and its
+        chance to lose nothing, are beyond that.
+    ring : pair, optional
+        Packets in the receive ring at the end of a burst, and how many it holds [-] (counts).
     """
 
     question: str
@@ -58,10 +64,12 @@ class Survival:
     longest: float
     recovery: Recovery
     error: str
+    usual: float = 0.0
+    ring: tuple[float, float] | None = None
 
     @property
     def survives(self) -> bool:
-        """Whether nothing is lost with a probability of 0.999 or more."""
+        """Whether nothing (further) is lost with a probability of 0.999 or more."""
         return self.lossless >= CERTAIN
 
     @property
@@ -71,21 +79,30 @@ class Survival:
 
     def rows(self) -> list[tuple[str, str]]:
         """The answer as pairs of label and text."""
-        verdict = "survives" if self.survives else "loses packets"
+        further = " further" if self.usual else ""
+        good = "no further loss" if self.usual else "survives"
+        verdict = good if self.survives else "loses packets"
         after, name = self.recovery, self.question.split()[0]
         gone = "never: the consumer has no time to spare"
         if math.isfinite(after.mean):
             median, late = (format_duration(after.quantile(p)) for p in _SHOWN)
             gone = f"{format_duration(after.mean)}  (p50 {median}, p99 {late})"
         lost = f"{self.lost:,.0f} packets" if self.lost >= 0.5 else "none"
+        stages = [(after.stage, after.backlog, after.capacity)]
+        stages += [("ring", *self.ring)] if self.ring and after.stage != "ring" else []
+        usual = [("lost in any case", format_share(self.usual))] if self.usual else []
         longest = "unlimited" if math.isinf(self.longest) else format_duration(self.longest)
         return [
+            *usual,
             (self.question, verdict),
-            ("chance of no loss", format_share(round(self.lossless, 6))),
-            ("lost on average", lost),
-            ("backlog at its end", f"{after.backlog:,.0f} of {after.capacity:,.0f} packets"),
+            (f"chance of no{further} loss", format_share(round(self.lossless, 6))),
+            (f"lost{further} on average", lost),
+            *(
+                (f"in the {stage} at its end", f"{held:,.0f} of {most:,.0f} packets")
+                for stage, held, most in stages
+            ),
             ("backlog gone after", gone),
-            (f"longest {name} survived", longest),
+            (f"longest {name} {'without more' if self.usual else 'survived'}", longest),
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,7 +115,9 @@ class Survival:
             "recovery": {"mean": after.mean} | {
                 f"p{100 * p:g}": after.quantile(p) for p in _SHOWN
             },
-            "error": self.error,
+            "usual_loss": self.usual, "error": self.error,
+            "ring": None if self.ring is None else dict(zip(("backlog", "capacity"), self.ring,
+                                                            strict=True)),
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -163,13 +182,18 @@ def _stalled(prediction: Prediction, stall: float | str) -> Survival:
     return Survival(
         f"stall of {format_duration(after.stall)}", after.stall, after.lossless,
         {"ring": 0.0, "buffer": 0.0} | {after.stage: after.drops}, after.longest, after,
-        after.error,
+        after.error, _usual(prediction),
     )  # fmt: skip
+
+
+def _usual(prediction: Prediction) -> float:
+    """Share lost without any stall; less than one in a million is none."""
+    return prediction.loss if prediction.loss > _RARE else 0.0
 
 
 @dataclass(frozen=True)
 class _Filling:
-    """A stage during a burst: surplus [1/s], its variance [1/s] and the free places.
+    """A stage during a burst: surplus [1/s], its variance [1/s], free places and content before.
 
     A stage that is not `overloaded` loses now and then, however much room there was.
     """
@@ -178,6 +202,11 @@ class _Filling:
     variance: float
     room: float
     overloaded: bool
+    content: float
+
+    def held(self, time: float) -> float:
+        """Packets in it after a time [s], if there were room enough [-]."""
+        return self.content + (self.surplus * time if self.overloaded else 0.0)
 
     def over(self, time: float) -> tuple[float, float]:
         """Probability that it does not overflow in a time [s], and the packets lost on average."""
@@ -214,6 +243,7 @@ def _burst(prediction: Prediction, rate: float | str, length: float | str) -> Su
     after = recovery(path, 0.0, solution=prediction.solution)
     filling = fillings[after.stage]
     held = after.level + max(filling.surplus, 0.0) * time - lost[after.stage]
+    ring = min(fillings["ring"].held(time), float(path.kernel.ring))
     name = f"burst of {format_duration(time)} at {format_rate(peak)}"
     return Survival(
         name, time, math.prod(chances.values()), lost,
@@ -221,6 +251,8 @@ def _burst(prediction: Prediction, rate: float | str, length: float | str) -> Su
         replace(after, level=min(held, after.capacity)),
         "fluid surplus of the steady state at the burst's rate, normal about it; within the "
         f"error of the solver {prediction.solver!r} at that rate",
+        _usual(prediction),
+        (ring, float(path.kernel.ring)),
     )  # fmt: skip
 
 
@@ -237,7 +269,9 @@ def _fillings(prediction: Prediction, peak: float) -> dict[str, _Filling]:
         before, queue = stage_queue(path, stage, usual), stage_queue(busy, stage, crowded)
         surplus = float(crowded.drops[stage])
         room = max(queue.capacity - before.content, 0.0)
-        found[stage] = _Filling(surplus, queue.variance, room, surplus > _CLEAR * peak)
+        found[stage] = _Filling(
+            surplus, queue.variance, room, surplus > _CLEAR * peak, float(before.content)
+        )
     return found
 
 

@@ -349,5 +349,5 @@ class _Case:
             backend,
         )  # fmt: skip
         path = assemble(workload, application, backend, self._machine, choices, values)
-        notes = _validity(workload, backend, self._machine, choices, path)
+        notes = _validity(workload, backend, self._machine, choices, path, application)
         return solve(path, solver or given["solver"]), notes

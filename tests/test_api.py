@@ -330,3 +330,12 @@ def test_the_receivers_of_a_published_rig_spin() -> None:
     cost = float(polling.path.wakeup.cost)
     assert 0.0 < polling.wakeup_rate * cost < 1.0  # less than the kernel's core has time for
     assert polling.batch > 2.0
+
+
+def test_work_that_is_likely_meant_in_other_units_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="work is in seconds per packet"):
+        slow = predict(rate=1e6, work=400)
+    assert any("400 s per packet" in text for text in slow.warnings)
+    with pytest.warns(UserWarning, match="work"):
+        predict(rate=1e6, work=(0.0, "1ms"))
+    assert predict(rate=1e6, work="10ms").warnings == ()

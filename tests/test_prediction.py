@@ -63,9 +63,24 @@ def test_the_summary_says_the_numbers(prediction: Prediction) -> None:
         assert f"{core} core busy" in rows
 
 
+@pytest.mark.parametrize("rate", [1e5, 9e5, 1.27e6, 3e6])
+@pytest.mark.parametrize("extra", [{}, {"pinning": "same"}, {"work": "3us"}, {"ring": 8}], ids=str)
+@pytest.mark.filterwarnings("ignore:rate .* exceeds")
+def test_an_interval_as_printed_holds_the_value_as_printed(
+    rate: float, extra: dict[str, Any]
+) -> None:
+    p = predict(rate, **extra)
+    low, high = p.interval()
+    value, ends = dict(p.summary())["captured"].split("(90 %: ")
+    first, last = (float(text.strip(" %)")) for text in ends.split(" to "))
+    if low <= p.captured <= high:
+        assert first <= float(value.strip(" %")) <= last
+    assert first <= last
+
+
 def test_print_is_the_summary_with_title_and_warnings(prediction: Prediction) -> None:
     first, second, *lines = str(prediction).splitlines()
-    assert first == prediction.backend.title
+    assert first == prediction.title == prediction.backend.title
     assert second == f"on {prediction.machine.title}, {prediction.application.title}"
     texts = [f"{label} {text}".split() for label, text in prediction.summary()]
     warned = [f"warning: {text}".split() for text in prediction.warnings]

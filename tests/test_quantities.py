@@ -7,12 +7,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capmodel.quantities import (
     BufferSize,
     format_duration,
+    format_interval,
     format_rate,
     format_share,
     format_size,
@@ -373,3 +374,16 @@ def test_a_link_carries_fewer_of_larger_frames(size: int) -> None:
 )
 def test_text_for_people(text: str, expected: str) -> None:
     assert text == expected
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+@example(0.00361, 0.00368, 0.00374)
+@example(0.9999985, 0.999999, 1.0)
+@example(1e-9, 1.5e-9, 0.3)
+@example(0.0, 0.0, 0.0)
+@example(1.0, 1.0, 1.0)
+def test_an_interval_of_a_share_holds_what_it_is_about(a: float, b: float, c: float) -> None:
+    low, share, high = sorted((a, b, c))
+    first, last = format_interval(low, high, share).removesuffix(" %").split(" to ")
+    shown = float(format_share(share).removesuffix(" %"))
+    assert float(first.strip(" %")) <= shown <= float(last.strip(" %"))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from capmodel import predict
 from capmodel.cli import main
 from capmodel.prediction import Prediction
+from capmodel.quantities import format_share
 from capmodel.stalls import survives
 
 LIGHT = predict(rate="500kpps", backend="pf_packet", buffer="4096 slots")
@@ -74,6 +75,32 @@ def test_an_answer_reads_and_is_plain_data() -> None:
     plain = json.loads(json.dumps(answer.to_dict()))
     assert plain["survives"] is True
     assert plain["recovery"]["p99"] >= plain["recovery"]["p50"]
+
+
+def test_what_is_lost_in_any_case_is_said() -> None:
+    crowded = predict("1.27Mpps")
+    assert crowded.loss > 0.3
+    rows = dict(crowded.survives(stall="0s").rows())
+    assert rows["stall of 0 s"] == "no further loss"
+    assert rows["lost in any case"] == format_share(crowded.loss)
+    assert not any(text == "survives" or label == "chance of no loss" for label, text in
+                   rows.items())  # fmt: skip
+    assert crowded.survives(stall="0s").to_dict()["usual_loss"] == crowded.loss
+    rows = dict(LIGHT.survives(stall="0s").rows())
+    assert rows["stall of 0 s"] == "survives"
+    assert "lost in any case" not in rows
+
+
+def test_a_backlog_says_where_it_is() -> None:
+    rows = dict(LIGHT.survives(burst=("1.4Mpps", "5ms")).rows())
+    assert rows["in the ring at its end"] == "256 of 256 packets"  # it is what overflows
+    assert rows["in the buffer at its end"].endswith("of 4,096 packets")
+    short = LIGHT.survives(burst=("1.4Mpps", "50us"))
+    assert short.ring is not None
+    surplus = predict("1.4Mpps", backend="pf_packet", buffer="4096 slots", duration="24h").drops
+    # it holds what gathers for an interrupt on average, and the surplus
+    assert short.ring[0] == pytest.approx(500e3 * 125e-6 / 2 + 50e-6 * surplus["ring"], abs=2.0)
+    assert "in the ring at its end" not in dict(LIGHT.survives(stall="5ms").rows())
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,16 @@ def _batch_fills_buffer(path: CapturePath) -> bool:
     return path.cores.pinning == "same" and some(batch_over_half_buffer(path) > 1.0)
 
 
+def too_small(path: CapturePath) -> bool:
+    """Whether ring or buffer is too small for what comes at once, so that nothing sizes it.
+
+    The ring has to hold what gathers from one interrupt to the next; the buffer, the backlog of a
+    wakeup and twice such a batch.
+    """
+    gathers = some(gathered(path) > floats(path.kernel.ring))
+    return gathers or _tiny_buffer(path) or some(batch_over_half_buffer(path) > 1.0)
+
+
 LIMITS: tuple[Limit, ...] = (
     Limit(
         _yielding,

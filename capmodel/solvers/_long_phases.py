@@ -18,7 +18,7 @@ import numpy as np
 from capmodel.formulary._typing import Array
 from capmodel.numerics.arrival_process import MAP
 from capmodel.path import Arrivals, CapturePath
-from capmodel.results import Solution
+from capmodel.results import LEAST_DROPS, REGIMES, Solution
 
 ACCURACY = (
     "closed form of every phase of the arrivals, smoothed over the time that ring and buffer hold: "
@@ -78,7 +78,9 @@ def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) ->
         ring_occupancy=mixed("ring_occupancy"),
         buffer_occupancy=mixed("buffer_occupancy"),
         sojourn_time=sojourn,
-        regime=_regime(shares, each),
+        regime=np.where(
+            sum(drops.values()) < LEAST_DROPS, REGIMES.index("unsaturated"), _regime(shares, each)
+        ),
         captured_std=mixed("captured_std"),
         notes=tuple(dict.fromkeys(note for one in each for note in one.notes)),
     )

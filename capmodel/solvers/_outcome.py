@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from capmodel.formulary._elementwise import floats, maximum, minimum, where
+from capmodel.formulary._elementwise import floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
-from capmodel.results import REGIMES, Distributions, Solution
+from capmodel.results import LEAST_DROPS, REGIMES, Distributions, Solution
+from capmodel.solvers._gathering import gathered
 
 NAME = "closed_form"
 ACCURACY = (
     "carried rate within 1 % for constant rates and for random arrivals away from the "
     "critical load, a few % within 3/ring of it; not for buffers as small as one wakeup's backlog"
 )
+SPARE = 0.1  # share of a core's time that is idle, from which it is not saturated
 _ROUNDING = 1e-14
 
 
@@ -52,6 +54,16 @@ def with_idle(times: Mapping[str, Any]) -> dict[str, Array]:
     return arrays
 
 
+def _regime(path: CapturePath, outcome: Outcome) -> Array:
+    """A ring that overflows between two interrupts limits, not a core with time to spare."""
+    regime = outcome.regime
+    idle = outcome.core_time["kernel"]["idle"] if "kernel" in outcome.core_time else 0.0
+    spare = (regime == regime_index("kernel")) & (floats(idle) > SPARE)
+    if not some(spare):
+        return regime
+    return where(spare & (gathered(path) > 1.0), regime_index("card"), regime)
+
+
 def finish(
     path: CapturePath,
     outcome: Outcome,
@@ -77,6 +89,7 @@ def finish(
         passed = maximum(flow, offered - outcome.ring_drops)
         sojourn = outcome.ring_occupancy / passed + outcome.buffer_occupancy / flow
         sojourn = where(carried > 0.0, sojourn, np.inf) + outcome.delay
+    unsaturated = ring + buffer < LEAST_DROPS
     return Solution(
         path=path,
         solver=NAME,
@@ -92,6 +105,6 @@ def finish(
         ring_occupancy=outcome.ring_occupancy,
         buffer_occupancy=outcome.buffer_occupancy,
         sojourn_time=sojourn,
-        regime=outcome.regime,
+        regime=where(unsaturated, regime_index("unsaturated"), _regime(path, outcome)),
         distributions=distributions,
     )

@@ -303,7 +303,7 @@ def dressed(
         buffer_occupancy=np.float64(found["in_buffer"]),
         sojourn_time=np.float64(sojourn),
         regime=np.int64(regime_index(_regime(path, found))),
-        notes=(*notes, *_notes(path)),
+        notes=(*notes, *_notes(path, found)),
         distributions=distributions,
     )
 
@@ -376,7 +376,10 @@ def _accuracy(path: CapturePath) -> str:
     return f"exact for {service} and exponential waits, to about 1e-12 (losses included)"
 
 
-def _notes(path: CapturePath) -> tuple[str, ...]:
+def _notes(path: CapturePath, found: dict[str, float]) -> tuple[str, ...]:
+    lost = found["ring_drops"] + found["buffer_drops"]
+    if not lost > LEAST_LOSS * float(path.arrivals.rate):
+        return ()
     duration = float(path.arrivals.duration)
     room = float(path.kernel.ring + path.buffer.capacity)
     if room > 1e-3 * duration * float(path.arrivals.rate):

@@ -17,7 +17,7 @@ from capmodel.simulation.run import MISSING, SimulationResult, refusal, simulate
 from capmodel.solvers._gradual import gradual
 from capmodel.solvers._recorded_quantiles import RecordedQuantiles
 
-__all__ = ["NAME", "accepts", "doubts", "solve"]
+__all__ = ["NAME", "accepts", "doubts", "simulated_loss", "solve"]
 
 NAME = "simulation"
 _PACKETS, _REPLICATIONS = 1_000_000, 8
@@ -96,6 +96,16 @@ def solve(path: CapturePath) -> Solution:
         distributions=None if shape else RecordedQuantiles(path, _PACKETS, _REPLICATIONS),
         **numbers,
     )
+
+
+def simulated_loss(path: CapturePath) -> tuple[float, float, int]:
+    """Share lost of one path, half-width of its 95 % confidence interval, packets simulated.
+
+    A million packets at most, also where bursts would need more.
+    """
+    result = simulate(path, packets=_PACKETS, replications=_REPLICATIONS)
+    lost = sum(_finite(path, result)) / result.mean["offered_rate"]
+    return lost, result.half_width["loss"], result.packets * result.replications
 
 
 def _numbers(part: Any) -> list[Any]:

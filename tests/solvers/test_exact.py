@@ -372,3 +372,15 @@ class TestLimits:
         ]
         changes = np.abs(np.diff(scaled)) / scaled[:-1]
         assert np.all(changes < [0.05, 0.03, 0.015])
+
+
+def test_a_short_run_is_noted_only_where_something_overflows() -> None:
+    """What a run's empty buffers take is of interest where they fill."""
+
+    def notes(rate: float) -> str:
+        path = CapturePath.split(rate=rate, ring=16, capacity=32, kernel_cost=1.0,
+                                 consumer_cost=0.5, duration=100.0)  # fmt: skip
+        return " ".join(exact.solve(path).notes)
+
+    assert "long-run rates" in notes(2.0)
+    assert "long-run rates" not in notes(0.01)
