@@ -70,13 +70,27 @@ def loss_at_buffer(path: CapturePath, taken: Array, work: Array, scv: Array) -> 
 def burst_backlog(
     path: CapturePath, offered: Array, kernel_rate: Array, taken: Array, work: Array, room: Array
 ) -> Array:
-    """Packets in the buffer per second of bursts, of a consumer that they overload [s/s]."""
-    arrivals, duty = path.arrivals, duty_of(path)
+    """Packets in the buffer, per share of time in bursts, of a consumer that they overload."""
+    arrivals = path.arrivals
     # what the ring keeps of a burst comes after it, at the kernel's pace
     peak = minimum(offered, kernel_rate)
     on = floats(arrivals.on) * taken / peak
-    off = maximum(arrivals.on / duty - on, 1e-3 * on)
+    off = maximum(arrivals.on + arrivals.off - on, 1e-3 * on)
     drain = where(work > 0.0, reciprocal(work), 1e6 * peak)
-    if arrivals.random_bursts:
-        return mean_backlog_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room) / duty
-    return mean_backlog_on_off_deterministic(peak, drain, on, off, room) / duty
+    return _backlog(path, peak, drain, on, off, room)
+
+
+def ring_backlog(path: CapturePath, peak: Array, drain: Array) -> Array:
+    """Packets in the ring, per share of time in bursts, of a kernel that they overload."""
+    on, off = floats(path.arrivals.on), floats(path.arrivals.off)
+    return _backlog(path, peak, minimum(drain, 2.0 * peak), on, off, floats(path.kernel.ring))
+
+
+def _backlog(
+    path: CapturePath, peak: Array, drain: Array, on: Array, off: Array, room: Array
+) -> Array:
+    if path.arrivals.random_bursts:
+        held = mean_backlog_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room)
+    else:
+        held = mean_backlog_on_off_deterministic(peak, drain, on, off, room)
+    return held / duty_of(path)

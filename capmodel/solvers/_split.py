@@ -18,7 +18,7 @@ from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
 from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._gathering import Batches
-from capmodel.solvers._losses import burst_backlog, loss_at_buffer, loss_at_ring
+from capmodel.solvers._losses import burst_backlog, loss_at_buffer, loss_at_ring, ring_backlog
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._shares import (
     Flags,
@@ -171,7 +171,10 @@ def _occupancies(
     spread = scv + path.kernel.scv
     open_load = minimum(ring_load, 1.0 - 1e-12)
     queued = open_load + open_load**2 * spread / (2.0 * (1.0 - open_load))
-    in_ring = where(ring_load >= 1.0, ring, minimum(queued, ring))
+    full = ring
+    if path.arrivals.process == "on_off":
+        full = ring_backlog(path, offered, stage.kernel_rate)
+    in_ring = where(ring_load >= 1.0, full, minimum(queued, ring))
     load = minimum(carried * work, 1.0)
     room = maximum(1.0 - load, 1e-12)
     # one sleep cycle: fills from its first packet on, drains at the rest of the consumer's rate

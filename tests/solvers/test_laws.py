@@ -188,7 +188,7 @@ def test_not_a_law_same_core_carries_no_less_at_a_higher_rate() -> None:
         float(solve(CapturePath.same_core(rate=rate, **p)).carried_rate) for rate in (0.7, 1.2)
     ]
     assert modelled[1] < 0.6 * modelled[0]
-    slow, fast = (predict(rate=rate, pinning="same") for rate in (4e5, 1.2e6))
+    slow, fast = (predict(rate=rate, pinning="same") for rate in (8e5, 1.3e6))
     assert fast.captured < slow.captured
     assert fast.carried_rate < slow.carried_rate
 
