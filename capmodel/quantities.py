@@ -242,7 +242,12 @@ def parse_duration(value: Quantity, *, name: str, positive: bool = True) -> floa
     0.0
     """
     bound = "greater than 0" if positive else "of at least 0"
-    allowed = f"a finite number of seconds {bound}, such as 0.01 or '10ms'"
+    # what is suggested is taken where it is typed: a text needs its unit
+    allowed = (
+        f"a finite time {bound} with its unit, such as '10ms'"
+        if isinstance(value, str)
+        else f"a finite number of seconds {bound}, such as 0.01 or '10ms'"
+    )
     duration = _scaled(value, name, _SECONDS, allowed)
     if duration > 0 and isinstance(value, str) and _split(value, name, allowed)[1] is None:
         raise ValueError(
@@ -330,6 +335,38 @@ def parse_slots(value: Quantity, *, name: str) -> int:
     if slots < 1 or not slots.is_integer():
         raise _refusal(name, value, allowed)
     return int(slots)
+
+
+def parse_count(value: Quantity, *, name: str) -> int:
+    """How many of something that has no unit, such as processes.
+
+    Parameters
+    ----------
+    value : float, int or str
+        Number [-]; or a string such as ``"2"``.
+    name : str
+        What to call the argument in an error.
+
+    Returns
+    -------
+    int
+        Number [-], at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the value is not a whole number of at least 1, or has a unit.
+
+    Examples
+    --------
+    >>> parse_count("2", name="consumers")
+    2
+    """
+    allowed = "a whole number of at least 1 without a unit, such as 2"
+    count, unit = _split(value, name, allowed)
+    if unit is not None or count < 1 or not count.is_integer():
+        raise _refusal(name, value, allowed)
+    return int(count)
 
 
 def parse_share(value: Quantity, *, name: str) -> float:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -219,9 +220,9 @@ def test_damaged_series(name, text, message):
         (["--rate", "-.5Mpps"], "rate must be"),
         (["--rate", "-inf"], "rate must be"),
         (["--size", "-64B"], "size must be a whole number"),
-        (["--work", "-5ns"], "work must be a finite number of seconds of at least 0"),
+        (["--work", "-5ns"], "work must be a finite time of at least 0"),
         (["--buffer", "-2MiB"], "buffer must be a size greater than 0"),
-        (["--consumers", "-1x"], "consumers has the unknown unit"),
+        (["--consumers", "-1x"], "consumers must be a whole number"),
         (["--rate", "nan"], "rate must be"),
         (["--rate", "inf"], "rate must be"),
         (["--rate", "1e999"], "rate must be"),
@@ -307,6 +308,50 @@ def test_wrong_use_of_the_command_line_itself(capsys):
     assert "COMMAND" in failure(capsys)
     assert "unrecognized" in failure(capsys, *LIGHT, "--colour", "red")
     assert "int" in failure(capsys, "calibrate", "braun2010", "--seed", "x")
+
+
+@pytest.mark.parametrize(
+    ("argv", "option"),
+    [
+        (["doctor", "--interval", "0s"], "--interval"),
+        ([*LIGHT, "--duration", "0s"], "--duration"),
+        ([*LIGHT, "--work", "-1ns"], "--work"),
+        ([*LIGHT, "--backend", "tpacket_v3", "--timeout", "0s"], "--timeout"),
+        ([*LIGHT, "--stall", "-1s"], "--stall"),
+        ([*LIGHT, "--consumers", "0"], "--consumers"),
+        ([*LIGHT, "--ring", "0"], "--ring"),
+        ([*LIGHT, "--buffer", "0MiB"], "--buffer"),
+        (["predict", "--rate", "0"], "--rate"),
+    ],
+)
+def test_what_a_refusal_suggests_is_taken(capsys, argv, option):
+    # the same command with the suggestion typed in its place is not refused for that argument
+    message = failure(capsys, *argv)
+    suggested = message.partition("such as ")[2].rpartition(", not ")[0]
+    values = [quoted or bare for quoted, bare in re.findall(r"'(.+?)'|\b([0-9]\S*)\b", suggested)]
+    assert values
+    for value in values:
+        # the answer is not looked at: what comes after the value is wrong
+        given = [*argv[: argv.index(option) + 1], value, "--machine", "none"]
+        assert "machine must be one of" in failure(capsys, *given), value
+
+
+def test_a_count_of_processes_has_no_slots(capsys):
+    assert "consumers must be" in failure(capsys, *LIGHT, "--consumers", "2 slots")
+    assert "consumers must be" in failure(capsys, "sweep", "--rate", "1e5", "--consumers",
+                                          "1 slots:2 slots:2")  # fmt: skip
+
+
+def test_a_machine_without_the_usual_backend_gets_one_that_it_can_predict(capsys):
+    status, out, _ = run(capsys, *LIGHT, "--machine", "epyc_vm")
+    assert status == 0
+    assert "TPACKET_V3" in out.splitlines()[0]
+    _, out, _ = run(capsys, *LIGHT, "--machine", "epyc_vm", "--json")
+    assert json.loads(out)["inputs"]["backend"] == "tpacket_v3"
+    # one that is named is not replaced
+    assert "no cost" in failure(capsys, *LIGHT, "--machine", "epyc_vm", "--backend", "pf_packet")
+    _, out, _ = run(capsys, "sweep", "--rate", "1e5", "--machine", "epyc_vm", "--json")
+    assert json.loads(out)["fixed"]["backend"] == "tpacket_v3"
 
 
 def test_claims_table_and_exit_status(capsys):
