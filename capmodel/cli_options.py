@@ -191,12 +191,15 @@ def series(name: str, text: str) -> Any:
     """
     parts = [part.strip() for part in re.split(r",(?![^()]*\))", text)]
     values: list[Any] = []
+    ranged = False
     for part in parts:
         if name in _RANGES and ":" in part:
+            ranged = True
             values += _range(name, part)
         else:
             values.append(_SINGLE.get(name, str)(part))
-    return values[0] if len(parts) == 1 and len(values) == 1 else values
+    # a range is a column even where it has one value only
+    return values if ranged or len(parts) > 1 else values[0]
 
 
 def single(name: str, text: Any) -> Any:

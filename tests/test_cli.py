@@ -159,6 +159,53 @@ def test_sweep_writes_files_whole(capsys, tmp_path):
     )
 
 
+def test_sweep_writes_quantities_as_numbers_in_the_si(capsys):
+    _, out, _ = run(
+        capsys, "sweep", "--rate", "0.1Mpps,200kpps:300kpps:1,0.1Gbit/s", "--size", "64,128B,imix",
+        "--work", "1us,200ns+5ns", "--ring", "512", "--buffer", "1MiB,64 slots",
+    )  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(out)))
+    # 64 and 128 bytes with 20 more on the wire; imix is 7:4:1 of 64, 594 and 1518 bytes
+    imix = (7 * 64 + 4 * 594 + 1518) / 12
+    wire = [1e8 / 8 / (size + 20) for size in (64, 128, imix)]
+    rates = [1e5] * 3 + [2e5] * 3 + wire
+    assert [float(row["rate"]) for row in rows[::4]] == pytest.approx(rates, rel=1e-12)
+    assert [row["size"] for row in rows[:12:4]] == ["64", "128", "imix"]
+    assert [row["work"] for row in rows[:4:2]] == ["1e-06", "2e-07+5e-09"]
+    assert [row["buffer"] for row in rows[:2]] == ["1048576 B", "64 slots"]
+
+
+def test_what_a_sweep_holds_fixed_is_numbers_too(capsys):
+    _, out, _ = run(
+        capsys, "sweep", "--rate", "0.5Gbit/s", "--size", "105B", "--work", "400ns,1us", "--ring",
+        "512 slots", "--timeout", "10ms", "--backend", "tpacket_v3", "--buffer", "2MiB", "--json",
+    )  # fmt: skip
+    fixed = json.loads(out)["fixed"]
+    assert fixed == {
+        "rate": 5e5, "size": 105, "backend": "tpacket_v3", "machine": "braun_amd", "ring": 512,
+        "buffer": "2097152 B", "consumers": 1, "arrivals": "cbr", "duration": 100.0,
+        "timeout": 0.01, "jumbo": False,
+    }  # fmt: skip
+    # a wire rate over several sizes is no single number
+    _, out, _ = run(capsys, "sweep", "--rate", "0.1Gbit/s", "--size", "64,128", "--json")
+    assert json.loads(out)["fixed"]["rate"] == "0.1Gbit/s"
+
+
+def test_a_range_of_one_keeps_its_column(capsys):
+    _, out, _ = run(capsys, "sweep", "--rate", "1e5:2e5:1")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert float(row["rate"]) == 1e5
+
+
+def test_two_formats_at_once_are_refused(capsys, tmp_path):
+    target = tmp_path / "x.csv"
+    sweeping = ["sweep", "--rate", "1e5", "--json"]
+    assert "--json contradicts --out" in failure(capsys, *sweeping, "--out", str(target))
+    assert "--json contradicts --format csv" in failure(capsys, *sweeping, "--format", "csv")
+    assert not target.exists()
+    assert run(capsys, *sweeping, "--out", str(tmp_path / "x.json"))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
@@ -169,7 +216,7 @@ def test_sweep_writes_files_whole(capsys, tmp_path):
         ("rate", "100kpps:1Mpps:2,2Mpps", [1e5, 1e6, "2Mpps"]),
         ("ring", "256:512:2", [256, 512]),
         ("ring", "1:2:50", [1, 2]),
-        ("ring", "256:512:1", 256),
+        ("ring", "256:512:1", [256]),
         ("buffer", "64KiB:1MiB:2", ["65536 B", "1048576 B"]),
         ("buffer", "64 slots:256 slots:3", ["64 slots", "160 slots", "256 slots"]),
         ("work", "0ns:1us:2", [0.0, 1e-6]),
