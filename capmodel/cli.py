@@ -522,8 +522,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return _INTERRUPTED
         except (ValueError, TypeError, OSError, ImportError) as error:
-            print(f"capmodel: error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"capmodel: error: {' '.join(_told(error).split())}", file=sys.stderr)
             return _WRONG_USE
+
+
+def _told(error: Exception) -> str:
+    """An error in words; those of the system without their number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -45,7 +45,9 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
         Option("size", "BYTES", "frame size with its checksum, 64 to 9216; imix; or several with "
                "their shares: 64=0.6+1518=0.4", "64"),
         Option("arrivals", "PROCESS", "cbr (a constant rate), poisson (random), "
-               "bursts(on=10ms,off=90ms) or mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)", "cbr"),
+               "bursts(on=10ms,off=90ms) of random lengths with these means, or of just these "
+               "lengths with random=no in the brackets, or "
+               "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms): two random rates in turn", "cbr"),
         Option("duration", "TIME", "length of the run, as every time with its unit: 100s, 5min",
                "100s"),
     ),

@@ -26,7 +26,8 @@ def _size(value: Any) -> Any:
     try:
         return int(parse_size(value, jumbo=True))
     except (TypeError, ValueError):
-        return label(value)  # a mixture has a name only
+        name = label(value)  # a mixture has a name only
+        return name.casefold() if isinstance(value, str) else name
 
 
 def _work(value: Any) -> Any:

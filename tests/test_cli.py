@@ -255,7 +255,11 @@ def test_damaged_series(name, text, message):
         (["--backend", "pf_paket"], "did you mean 'pf_packet'?"),
         (["--machine", "braun_amt"], "did you mean 'braun_amd'?"),
         (["--application", "tcpdmp"], "did you mean 'tcpdump'?"),
-        (["--application", "packzip:10"], "level of application 'packzip'"),
+        (["--application", "packzip:10"], "'8', '9', not '10'\n"),
+        (["--application", "snort"], "'tcpdump', not 'snort'; for any other program give its time"),
+        (["--backend", "pfring"], "did you mean 'pf_ring'?"),
+        (["--machine", "epic"], "did you mean 'epyc_vm'?"),
+        (["--size", "Imx"], "size must be in bytes, or imix, not 'Imx' (did you mean 'imix'?)"),
         (["--pinning", "splitt"], "did you mean 'split'?"),
         (["--arrivals", "poison"], "did you mean 'poisson'?"),
         (["--solver", "closed-form"], "did you mean 'closed_form'?"),
@@ -399,6 +403,32 @@ def test_a_machine_without_the_usual_backend_gets_one_that_it_can_predict(capsys
     assert "no cost" in failure(capsys, *LIGHT, "--machine", "epyc_vm", "--backend", "pf_packet")
     _, out, _ = run(capsys, "sweep", "--rate", "1e5", "--machine", "epyc_vm", "--json")
     assert json.loads(out)["fixed"]["backend"] == "tpacket_v3"
+
+
+def test_imix_in_any_case(capsys):
+    outputs = [run(capsys, *LIGHT, "--size", size)[1] for size in ("imix", "IMIX", "Imix")]
+    assert outputs[0] == outputs[1] == outputs[2] != ""
+    _, out, _ = run(capsys, "sweep", "--rate", "1e5", "--size", "IMIX", "--json")
+    assert json.loads(out)["fixed"]["size"] == "imix"
+
+
+def test_help_says_that_bursts_are_random_and_how_they_are_not(capsys):
+    _, out, _ = run(capsys, "predict", "--help")
+    told = " ".join(out.partition("--arrivals PROCESS  ")[2].partition("--duration")[0].split())
+    assert "of random lengths" in told
+    assert "random=no" in told
+    assert run(capsys, *LIGHT, "--arrivals", "bursts(on=10ms,off=90ms,random=no)")[0] == 0
+
+
+def test_files_that_cannot_be_read_are_said_in_words(capsys, tmp_path):
+    missing, empty, foreign = (tmp_path / name for name in ("no.pcap", "empty.pcap", "x.pcap"))
+    empty.write_bytes(b"")
+    foreign.write_bytes(b"\x7fELF\x02 and more")
+    assert failure(capsys, "traffic", str(missing)).endswith("no.pcap: no such file or directory\n")
+    assert "Errno" not in failure(capsys, "traffic", str(tmp_path))
+    assert failure(capsys, "traffic", str(empty)).endswith("the file is empty\n")
+    message = failure(capsys, "traffic", str(foreign))
+    assert message.endswith("x.pcap, start: not a whole header of a pcap or pcapng file\n")
 
 
 def test_claims_table_and_exit_status(capsys):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capmodel.errors import closest, damaged_file, unknown_choice
@@ -38,6 +38,47 @@ def test_unknown_choice_takes_an_iterator() -> None:
 
 def test_letter_case_comes_before_letters() -> None:
     assert closest("mpps", ["kpps", "Mpps"]) == "Mpps"
+
+
+def test_no_guess_where_as_much_differs_as_is_the_same() -> None:
+    # one letter in two is no slip; one in three or more is, and so are two that changed places
+    assert closest("10", ["0", "1", "2"]) is None
+    assert closest("us", ["ms", "ns"]) is None
+    assert closest("bfp", ["zcbpf", "bpf"]) == "bpf"
+    assert closest("pfring", ["af_xdp", "pf_ring"]) == "pf_ring"
+    assert closest("epic", ["deri2004", "epyc_vm"]) == "epyc_vm"  # the part before the _
+    assert closest("sam", ["split", "same"]) == "same"
+    assert closest("polling", ["pooling_x", "napi"]) == "pooling_x"
+    assert closest("decomposition", ["simulation", "composition"]) == "composition"
+
+
+@given(st.text(alphabet="abc_", min_size=1, max_size=7), st.text(alphabet="abc_", max_size=7))
+@example("10", "1")
+def test_a_guess_is_within_a_third_of_the_letters(got: str, option: str) -> None:
+    # the least number of edits by trying them all, breadth first
+    def reached(edits: int, swaps: bool) -> set[str]:
+        words = {got}
+        for _ in range(edits):
+            more = set(words)
+            for word in words:
+                for i in range(len(word) + 1):
+                    more |= {word[:i] + letter + word[i:] for letter in "abc_"}
+                    if i < len(word):
+                        more.add(word[:i] + word[i + 1 :])
+                        more |= {word[:i] + letter + word[i + 1 :] for letter in "abc_"}
+                    if swaps and i + 1 < len(word):
+                        more.add(word[:i] + word[i + 1] + word[i] + word[i + 2 :])
+            words = more
+        return words
+
+    targets = {option, option.partition("_")[0]} if "_" in option else {option}
+
+    def near(swaps: bool) -> bool:
+        return any(word in reached(max(len(got), len(word)) // 3, swaps) for word in targets)
+
+    guessed = closest(got, [option]) is not None
+    # a letter between two that were swapped is not counted as two edits: hence two bounds
+    assert near(swaps=False) <= guessed <= near(swaps=True)
 
 
 @given(st.lists(st.text(), min_size=1), st.data())
