@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from os import PathLike
 
 
-def closest(got: object, options: Iterable[str]) -> str | None:
+def closest(got: object, options: Iterable[str], *, heads: bool = False) -> str | None:
     """Option nearest to what was given, or None when nothing is near.
 
     Parameters
@@ -15,13 +15,16 @@ def closest(got: object, options: Iterable[str]) -> str | None:
         What was given; only a string can be near anything.
     options : iterable of str
         What exists.
+    heads : bool
+        Whether an option is near too if the part of it before its first ``_`` is. Where being near
+        decides more than a hint, it is not.
 
     Returns
     -------
     str or None
         An option that differs in letter case alone comes before one that differs in letters. Near
         is what takes no more edits (a letter put in, left out, changed, or two swapped) than a
-        third of the letters, or does so for the part of an option before its first ``_``.
+        third of the letters.
 
     Examples
     --------
@@ -29,7 +32,7 @@ def closest(got: object, options: Iterable[str]) -> str | None:
     'Mpps'
     >>> closest("pf_paket", ["pf_packet", "netmap"])
     'pf_packet'
-    >>> closest("epic", ["epyc_vm", "deri2004"]), closest("10", ["1", "2"])
+    >>> closest("epic", ["epyc_vm", "deri2004"], heads=True), closest("10", ["1", "2"])
     ('epyc_vm', None)
     """
     if not isinstance(got, str):
@@ -40,11 +43,11 @@ def closest(got: object, options: Iterable[str]) -> str | None:
     if got.casefold() in folded:
         return folded[got.casefold()]
     wholes = {name: name for name in folded}
-    heads: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for name in folded:
-        if "_" in name:
-            heads.setdefault(name.partition("_")[0], name)
-    for words in (wholes, heads):
+        if heads and "_" in name:
+            parts.setdefault(name.partition("_")[0], name)
+    for words in (wholes, parts):
         found = [(_edits(got.casefold(), word), name) for word, name in words.items()
                  if _few(got.casefold(), word)]  # fmt: skip
         if found:
@@ -100,7 +103,7 @@ def unknown_choice(name: str, got: object, options: Iterable[str]) -> ValueError
     if not options:
         return ValueError(f"{name} cannot be {got!r}, because there are none to choose from")
     listed = ", ".join(repr(option) for option in options)
-    near = closest(got, options)
+    near = closest(got, options, heads=True)
     hint = f" (did you mean {near!r}?)" if near is not None else ""
     return ValueError(f"{name} must be one of {listed}, not {got!r}{hint}")
 
