@@ -16,8 +16,9 @@ def closest(got: object, options: Iterable[str], *, heads: bool = False) -> str 
     options : iterable of str
         What exists.
     heads : bool
-        Whether an option is near too if the part of it before its first ``_`` is. Where being near
-        decides more than a hint, it is not.
+        Whether an option is near too if the part of it before its first ``_`` is, or if it is a
+        word of two letters or more that what was given begins with. Where being near decides more
+        than a hint, these are not.
 
     Returns
     -------
@@ -52,7 +53,12 @@ def closest(got: object, options: Iterable[str], *, heads: bool = False) -> str 
                  if _few(got.casefold(), word)]  # fmt: skip
         if found:
             return folded[min(found, key=lambda pair: pair[0])[1]]
-    return None
+    begun = [name for name in folded if heads and _begins(got.casefold(), name)]
+    return folded[max(begun, key=len)] if begun else None
+
+
+def _begins(got: str, option: str) -> bool:
+    return len(option) > 1 and option.isalpha() and got.startswith(option)
 
 
 def _few(got: str, option: str) -> bool:

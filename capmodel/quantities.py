@@ -546,7 +546,7 @@ def _factor(
     if unit in units:
         return units[unit]
     known = [spelling for table in (units, *others) for spelling in table]
-    near = closest(unit, known)
+    near = closest(unit, known, heads=True)
     hint = f", did you mean {near!r}" if near is not None else ""
     raise ValueError(
         f"{name} has the unknown unit {unit!r} in {value!r}{hint} (units: {', '.join(known)})"
