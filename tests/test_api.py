@@ -363,3 +363,17 @@ def test_the_receivers_of_a_published_rig_spin() -> None:
     cost = float(polling.path.wakeup.cost)
     assert 0.0 < polling.wakeup_rate * cost < 1.0  # less than the kernel's core has time for
     assert polling.batch > 2.0
+
+
+def test_a_solver_that_refuses_names_those_that_would() -> None:
+    with pytest.raises(ValueError, match=r"^solver 'decomposition' does not accept this") as caught:
+        predict(1e5, backend="bpf", solver="decomposition")
+    told = str(caught.value).rpartition("); ")[2]
+    assert "'closed_form'" in told
+    assert predict(1e5, backend="bpf", solver="closed_form").captured == 1.0
+
+
+def test_replications_that_agree_are_said_to() -> None:
+    found = predict(1e5, buffer="4096 slots", duration="1s", solver="simulation")
+    assert found.captured == 1.0
+    assert found.solution.accuracy == "simulation: all 8 replications captured the same share"
