@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings as python_warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ from capmodel.quantities import (
     format_duration,
     format_rate,
     parse_buffer,
+    parse_count,
     parse_duration,
     parse_slots,
 )
 from capmodel.solvers import solve
+from capmodel.support import default_backend
 from capmodel.workload import WIRE_OVERHEAD, Bursts, Workload
 
 DEFAULT_MACHINE = "braun_amd"
@@ -40,7 +42,7 @@ LONGEST_WORK = 10e-3  # per packet [s]: more is likely a number meant in other u
 def predict(
     rate: float | str,
     size: float | str | dict[Any, float] = 64,
-    backend: str = "pf_packet",
+    backend: str | None = None,
     machine: str | Path | Machine = DEFAULT_MACHINE,
     application: str | Application | None = None,
     *,
@@ -68,8 +70,10 @@ def predict(
         ``"1Gbit/s"``, which counts 20 bytes of preamble and gap per frame.
     size : float, str or mapping
         Frame size [B], checksum included, 64 to 9216; ``"imix"``; or sizes mapped to shares.
-    backend : str
-        A mechanism, see ``capmodel backends``.
+    backend : str, optional
+        A mechanism, see ``capmodel backends``. Default: ``"pf_packet"``; on a machine that lacks
+        its costs, the first of `DEFAULT_BACKENDS` that it has those of. ``Prediction.backend``
+        says which it was.
     machine : str, Path or Machine
         A machine, see ``capmodel machines``, or a TOML file of your own.
     application : str or Application, optional
@@ -85,7 +89,10 @@ def predict(
     buffer : str, optional
         Memory between kernel and consumer: ``"2MiB"`` or ``"4096 slots"``; default: the backend's.
     consumers : int
-        Capture processes that each receive every packet.
+        Capture processes [-] that each receive *every* packet and all share one core, however many
+        there are (the setting of the paper). Workers that share the packets (fanout, RSS) are
+        something else: predict one of N at 1/N of the rate; :func:`capmodel.formulary.rss_captured`
+        says what the hash loses on top. The README does so under "Several workers".
     arrivals : str, Bursts or MAP
         ``"cbr"``, ``"poisson"``, or ``"bursts(on=10ms,off=90ms)"``: exponential burst and gap
         lengths of these means, or fixed ones with ``random=no`` in the brackets. `rate` is the
@@ -139,15 +146,15 @@ def predict(
     """
     workload = Workload.from_user(rate, size, arrivals, duration, jumbo=jumbo)
     chosen = _application(application, work)
-    mechanism = load_backend(_text(backend, "backend"))
     rig = load_machine(machine)
+    mechanism = load_backend(_text(default_backend(rig) if backend is None else backend, "backend"))
     choices = _choices(
         pinning, ring, buffer, consumers, threshold, timeout, sleep, nic, driver, mechanism
     )
     path = assemble(workload, chosen, mechanism, rig, choices)
     solution = solve(path, solver)
     inputs = {
-        "rate": rate, "size": size, "backend": backend, "machine": rig.name,
+        "rate": rate, "size": size, "backend": mechanism.name, "machine": rig.name,
         "application": chosen.name, "work": work, "pinning": path.cores.pinning, "ring": ring,
         "buffer": buffer, "consumers": consumers, "arrivals": str(arrivals), "duration": duration,
         "threshold": threshold, "timeout": timeout, "sleep": sleep, "nic": nic, "driver": driver,
@@ -188,7 +195,7 @@ def _choices(
         pinning=pinning,
         ring=None if ring is None else _count(ring, "ring"),
         buffer=None if buffer is None else parse_buffer(buffer, name="buffer"),
-        consumers=_count(consumers, "consumers"),
+        consumers=_count(consumers, "consumers", parse_count),
         threshold=None if threshold is None else _count(threshold, "threshold"),
         timeout=None if timeout is None else _seconds(timeout, "timeout"),
         sleep=None if sleep is None else _seconds(sleep, "sleep"),
@@ -197,10 +204,10 @@ def _choices(
     )
 
 
-def _count(value: Any, name: str) -> Any:
+def _count(value: Any, name: str, parse: Callable[..., int] = parse_slots) -> Any:
     if is_column(value):
         return checked_column(value, name, least=1.0, open_end=False)
-    return float(parse_slots(value, name=name))
+    return float(parse(value, name=name))
 
 
 def _seconds(value: Any, name: str) -> Any:
@@ -257,7 +264,15 @@ def _validity(
         notes.append(
             "threshold exceeds the buffer and there is no timeout: the consumer never wakes"
         )
-    if some(floats(choices.consumers) > 3):
+    processes = float(np.max(choices.consumers))
+    if processes > 1:
+        notes.append(
+            f"each of the {processes:g} consumers receives every packet, and all share one core; "
+            "for workers that share the packets (fanout, RSS) predict one of them at "
+            f"rate/{processes:g}, and what their hash loses with capmodel.formulary.rss_captured "
+            "(README, Several workers)"
+        )
+    if processes > 3:
         notes.append("more than three processes on one core: the mean field may be 15 % off")
     if some(floats(workload.duration) * floats(workload.rate) < 1e4):
         notes.append("a run of fewer than 10,000 packets varies by more than the model says")

@@ -116,7 +116,8 @@ def load_application(application: str | Application) -> Application:
 def _named(text: str) -> Application:
     name, _, level = text.partition(":")
     if name not in names("applications"):
-        raise unknown_choice("application", name, application_names())
+        listed = unknown_choice("application", name, application_names())
+        raise ValueError(f"{listed}; for any other program give its time per packet as work")
     path = locate("applications", name)
     raw = read_toml(path)
     expect(raw, _TOP, path, "application")

@@ -110,7 +110,7 @@ def _buffer(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    kind = "json" if options.json else options.format or _ending(options.out)
+    kind = _format(options)
     result = sweep(
         **series_arguments(options),
         intervals=options.intervals,
@@ -123,6 +123,19 @@ def _sweep(options: argparse.Namespace) -> int:
     else:
         out.write_file(options.out, text)
     return 0
+
+
+def _format(options: argparse.Namespace) -> str:
+    """How a sweep is to be written; --json and --out FILE.csv are two answers to that."""
+    if not options.json:
+        return options.format or _ending(options.out)
+    named = "" if options.out is None else os.path.splitext(options.out)[1].lower()
+    for other, given in (
+        (options.format, f"--format {options.format}"), (named[1:], f"--out {options.out}")
+    ):  # fmt: skip
+        if other in out.SWEEP_FORMATS and other != "json":
+            raise ValueError(f"--json contradicts {given}; give one of them")
+    return "json"
 
 
 def _ending(path: str | None) -> str:
@@ -384,6 +397,7 @@ class _Command:
 _RANGES = """\
 Options with [,...] take lists a,b,c, and those with numbers ranges from:to:count in equal steps or
 log:from:to:count in equal ratios; ends have units, as 200ns:1us:5. Every combination is predicted.
+Columns are in packets/s, seconds and bytes, however the values were written; a buffer has its unit.
 
 """
 COMMANDS: dict[str, _Command] = {
@@ -508,8 +522,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return _INTERRUPTED
         except (ValueError, TypeError, OSError, ImportError) as error:
-            print(f"capmodel: error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"capmodel: error: {' '.join(_told(error).split())}", file=sys.stderr)
             return _WRONG_USE
+
+
+def _told(error: Exception) -> str:
+    """An error in words; those of the system without their number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -15,6 +15,7 @@ from capmodel.api import DEFAULT_MACHINE
 from capmodel.application import DEFAULT_APPLICATION
 from capmodel.quantities import (
     parse_buffer,
+    parse_count,
     parse_duration,
     parse_rate,
     parse_share,
@@ -22,6 +23,7 @@ from capmodel.quantities import (
     parse_slots,
 )
 from capmodel.solvers import SOLVERS
+from capmodel.support import DEFAULT_BACKENDS
 
 _MOST_VALUES = 1_000_000
 
@@ -43,12 +45,16 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
         Option("size", "BYTES", "frame size with its checksum, 64 to 9216; imix; or several with "
                "their shares: 64=0.6+1518=0.4", "64"),
         Option("arrivals", "PROCESS", "cbr (a constant rate), poisson (random), "
-               "bursts(on=10ms,off=90ms) or mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)", "cbr"),
+               "bursts(on=10ms,off=90ms) of random lengths with these means, or of just these "
+               "lengths with random=no in the brackets, or "
+               "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms): two random rates in turn", "cbr"),
         Option("duration", "TIME", "length of the run, as every time with its unit: 100s, 5min",
                "100s"),
     ),
     "what captures": (
-        Option("backend", "NAME", "see 'capmodel backends'", "pf_packet"),
+        Option("backend", "NAME", "see 'capmodel backends' (default: "
+               f"{DEFAULT_BACKENDS[0]}, or on a machine without its costs the first that it has "
+               f"of {', '.join(DEFAULT_BACKENDS[1:])}; the heading says which it was)"),
         Option("machine", "NAME", "whose costs: see 'capmodel machines', or a FILE.toml as "
                "'capmodel lab calibrate' writes it", DEFAULT_MACHINE),
         Option("application", "NAME", f"whose work per packet: {DEFAULT_APPLICATION}, packzip:0 to "
@@ -62,7 +68,9 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
         Option("ring", "SLOTS", "receive descriptors of the card (default: the card's)"),
         Option("buffer", "SIZE", "between kernel and consumer, with unit: 2MiB, '4096 slots' "
                "(default: the backend's)"),
-        Option("consumers", "N", "capture processes that each receive every packet", "1"),
+        Option("consumers", "N", "capture processes that each receive every packet, all on one "
+               "core; for workers that share the packets (fanout, RSS) predict one at 1/N of the "
+               "rate: README, Several workers", "1"),
         Option("threshold", "PACKETS", f"signal the consumer after so many packets {_KNOB}"),
         Option("timeout", "TIME", f"signal it after so long at the latest: 10ms {_KNOB}"),
         Option("sleep", "TIME", f"sleep so long between looks at the buffer: 1ms {_KNOB}"),
@@ -185,12 +193,15 @@ def series(name: str, text: str) -> Any:
     """
     parts = [part.strip() for part in re.split(r",(?![^()]*\))", text)]
     values: list[Any] = []
+    ranged = False
     for part in parts:
         if name in _RANGES and ":" in part:
+            ranged = True
             values += _range(name, part)
         else:
             values.append(_SINGLE.get(name, str)(part))
-    return values[0] if len(parts) == 1 and len(values) == 1 else values
+    # a range is a column even where it has one value only
+    return values if ranged or len(parts) > 1 else values[0]
 
 
 def single(name: str, text: Any) -> Any:
@@ -255,7 +266,7 @@ _RANGES: dict[str, _Scale] = {
     "rate": (parse_rate, _plain),
     "size": (parse_size, round),
     "ring": (partial(parse_slots, name="ring"), round),
-    "consumers": (partial(parse_slots, name="consumers"), round),
+    "consumers": (partial(parse_count, name="consumers"), round),
     "threshold": (partial(parse_slots, name="threshold"), round),
     "buffer": (lambda text: parse_buffer(text).amount, lambda value: f"{round(value)} B"),
     **{
@@ -285,7 +296,7 @@ def _range(name: str, text: str) -> list[Any]:
             f"{name} must be a value, a list, or a range from:to:count or log:from:to:count, "
             f"got {text!r}"
         )
-    count = parse_slots(pieces[2], name=f"count of the range of {name}")
+    count = parse_count(pieces[2], name=f"count of the range of {name}")
     if count > _MOST_VALUES:
         raise ValueError(f"a range of {name} may have {_MOST_VALUES:,} values, got {count:,}")
     read, write = _scale(name, (pieces[0], pieces[1]))

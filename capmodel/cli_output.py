@@ -20,9 +20,10 @@ from capmodel.claims import ClaimResult
 from capmodel.machine import Machine, load_machine, machine_names
 from capmodel.prediction import Prediction
 from capmodel.references import reference
+from capmodel.si_values import si_values
 from capmodel.size_classes import sizes_text
 from capmodel.support import supported_backends
-from capmodel.sweep_result import Sweep, label
+from capmodel.sweep_result import Sweep
 from capmodel.tables import WIDTH, text_table
 from capmodel.traffic import TrafficSummary
 
@@ -87,8 +88,19 @@ def listed(heading: str, lines: Sequence[str]) -> str:
 
 
 def sweep_rows(sweep: Sweep) -> list[dict[str, Any]]:
-    """One dictionary per point, objects by name."""
-    return [{key: label(value) for key, value in row.items()} for row in sweep.to_rows()]
+    """One dictionary per point: quantities as numbers in the SI, names and objects by name."""
+    fixed_size = sweep.fixed.get("size", 64)
+    known: dict[tuple[str, str], Any] = {}  # many points, few values
+    rows = []
+    for row in sweep.to_rows():
+        size = row.get("size", fixed_size)
+        for name in sweep.axes:
+            key = (name, f"{row[name]!r} {size!r}" if name == "rate" else repr(row[name]))
+            if key not in known:
+                known[key] = si_values({name: row[name]}, size)[name]
+            row[name] = known[key]
+        rows.append(row)
+    return rows
 
 
 def sweep_text(sweep: Sweep, kind: str) -> str:
@@ -97,7 +109,9 @@ def sweep_text(sweep: Sweep, kind: str) -> str:
 
 
 def _sweep_json(sweep: Sweep) -> str:
-    fixed = {key: label(value) for key, value in sweep.fixed.items() if value is not None}
+    given = {key: value for key, value in sweep.fixed.items() if value is not None}
+    # one wire rate is as many packet rates as there are sizes
+    fixed = si_values(given, sweep.fixed.get("size"))
     return as_json({"fixed": fixed, "warnings": sweep.warnings, "points": sweep_rows(sweep)}) + "\n"
 
 

@@ -13,7 +13,7 @@ from capmodel.api import DEFAULT_MACHINE
 from capmodel.counters.observation import Capture, Observation
 from capmodel.counters.records import Place
 from capmodel.counters.snapshot import interfaces_of
-from capmodel.counters.watching import observe
+from capmodel.counters.watching import observe, require_process
 from capmodel.doctor.findings import SEVERITIES, Finding, worded
 from capmodel.doctor.judgements import capacity
 from capmodel.doctor.limits import Limits, limits
@@ -27,16 +27,28 @@ from capmodel.support import in_short
 from capmodel.tables import WIDTH, text_table
 
 DEFAULT_INTERVAL = "3s"
+_OF_A_CARD = ("card_ring", "card_counters")
 _LONGEST = 3600.0  # an interval beyond this is a monitor's work [s]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Packets lost at one stage of the path [packets]; None where Linux does not show them."""
+    """Packets lost at one stage of the path [packets]; None where Linux does not show them.
+
+    `there` is false where this interface has no such stage.
+    """
 
     name: str
     lost: int | None
     note: str = ""
+    there: bool = True
+
+    def row(self, offered: int) -> list[str]:
+        """The stage as a row of the table: name, packets, share of those offered, what it is."""
+        if not self.there:
+            return [self.name, "-", "-", self.note]
+        packets = "not seen" if self.lost is None else f"{self.lost:,}"
+        return [self.name, packets, _share(self.lost, offered), self.note]
 
 
 @dataclass(frozen=True)
@@ -153,12 +165,8 @@ class Diagnosis:
             f"{seen.after.interface}, {seen.seconds:.1f} s: {seen.offered:,} packets offered "
             f"({format_rate(seen.rate)}{size})"
         )
-        rows = [
-            [stage.name, "not seen" if stage.lost is None else f"{stage.lost:,}",
-             _share(stage.lost, seen.offered), stage.note]
-            for stage in self.stages
-        ]  # fmt: skip
-        parts = [head, text_table(["lost at", "packets", "share", ""], rows)]
+        rows = [stage.row(seen.offered) for stage in self.stages]
+        parts = [head, text_table(["lost at", "packets", "share", "which is"], rows)]
         if self.shares:
             parts.append("\n".join(_share_text(share) for share in self.shares))
         parts += [_finding_text(finding) for finding in self.findings]
@@ -195,11 +203,18 @@ def _share_text(share: Share) -> str:
 def _finding_text(finding: Finding) -> str:
     lead = f"[{finding.severity}] {finding.id}, {finding.subject}: {finding.explanation}"
     lines = [textwrap.fill(lead, WIDTH)]
+    told = [f"{each.action}: {each.price}" for each in finding.remedies]
+    if finding.severity == "seen":
+        price = next(each.price for each in finding.remedies if each.price.changes_nothing)
+        told = [
+            f"nothing to gain by the model: captured {format_share(price.after or 0.0)}, with and "
+            "without a remedy",
+            *(text for text, each in zip(told, finding.remedies, strict=True)
+              if not each.price.changes_nothing),
+        ]  # fmt: skip
     lines += [
-        textwrap.fill(
-            f"- {each.action}: {each.price}", WIDTH, initial_indent="  ", subsequent_indent="    "
-        )
-        for each in finding.remedies
+        textwrap.fill(f"- {text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+        for text in told
     ]
     return "\n".join([*lines, f"  ({finding.source})"])
 
@@ -222,16 +237,19 @@ def _capture_dict(capture: Capture) -> dict[str, Any]:
 
 def _stages(seen: Observation, bounds: Limits) -> tuple[Stage, ...]:
     link, ring = seen.after.link, seen.after.card_ring
-    size = f"{ring.slots} of {ring.most} descriptors" if ring else "size not seen"
-    if link is not None and link.kind:
-        size = f"a {link.kind} has none"
+    software = link is not None and link.kind != ""
+    size = f"{ring.slots} of {ring.most} receive descriptors" if ring else "size not seen"
+    if link is not None and software:
+        size = f"none: a {link.kind} is no card"
+    limit = seen.after.backlog_limit
+    queue = "the queue between interface and softirq"
     found = [
-        Stage("card's ring", None if link is None else seen.ring_drops, size),
+        Stage("card's ring", None if link is None else seen.ring_drops, size, not software),
         Stage("backlog", None if link is None or not seen.after.softnet else seen.backlog_drops,
-              f"{seen.after.backlog_limit} packets per CPU" if seen.after.backlog_limit else ""),
+              f"{queue}, {limit} packets per CPU" if limit else queue),
     ]  # fmt: skip
     for each in seen.captures:
-        note = f"{each.title}, {capacity(seen, each, bounds):,.0f} packets"
+        note = f"that of {each.title}, {capacity(seen, each, bounds):,.0f} packets"
         if each.looks:
             note += f", full in {each.full_looks} of {len(each.looks)} looks"
         if each.drops is None and each.socket.ring:
@@ -300,6 +318,8 @@ def diagnose(
         raise ValueError(f"pid must be the number of a process, got {pid!r}")
     rig = load_machine(DEFAULT_MACHINE if machine is None else machine)
     bounds = limits(rig, thresholds)
+    if pid is not None and interface is None:
+        require_process(pid)  # before the question which interface
     place = Place(interface if interface is not None else capturing_interface())
     seen = observe(place, seconds, pid=pid, statistics=take_statistics)
     return judge(seen, bounds, rig, own_machine=machine is not None)
@@ -330,7 +350,11 @@ def judge(
         for rule in RULES
         if rule.cost and getattr(bounds, rule.cost) is None
     }
-    seen = replace(seen, not_seen={**seen.not_seen, **unjudged})
+    hidden = {**seen.not_seen, **unjudged}
+    if seen.after.link is not None and seen.after.link.kind:
+        # a software interface has no card: nothing of one remains unseen
+        hidden = {name: why for name, why in hidden.items() if name not in _OF_A_CARD}
+    seen = replace(seen, not_seen=hidden)
     captures = seen.captures
     cases = [situation(seen, each, bounds, machine) for each in captures]
     findings = []
@@ -365,7 +389,11 @@ def _finding(
     losing = bool(seen.ring_drops or seen.backlog_drops) or any(c.loses for c in seen.captures)
     severity = "loss" if rule.severity == "risk" and losing else rule.severity
     words = {name: worded(name, value) for name, value in evidence.items()}
-    remedies = (priced(name, seen, case, evidence) for name in rule.remedies)
+    offered = (priced(name, seen, case, evidence) for name in rule.remedies)
+    remedies = tuple(each for each in offered if each is not None)
+    answers = [each.price for each in remedies if each.price.now is not None]
+    if severity != "loss" and answers and all(price.changes_nothing for price in answers):
+        severity = "seen"
     return Finding(
         rule.id,
         severity,
@@ -373,7 +401,7 @@ def _finding(
         evidence,
         rule.explanation.format_map(words),
         rule.source,
-        tuple(each for each in remedies if each is not None),
+        remedies,
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from os import PathLike
 
 
-def closest(got: object, options: Iterable[str]) -> str | None:
+def closest(got: object, options: Iterable[str], *, heads: bool = False) -> str | None:
     """Option nearest to what was given, or None when nothing is near.
 
     Parameters
@@ -16,11 +15,17 @@ def closest(got: object, options: Iterable[str]) -> str | None:
         What was given; only a string can be near anything.
     options : iterable of str
         What exists.
+    heads : bool
+        Whether an option is near too if the part of it before its first ``_`` is, or if it is a
+        word of two letters or more that what was given begins with. Where being near decides more
+        than a hint, these are not.
 
     Returns
     -------
     str or None
-        An option that differs in letter case alone comes before one that differs in letters.
+        An option that differs in letter case alone comes before one that differs in letters. Near
+        is what takes no more edits (a letter put in, left out, changed, or two swapped) than a
+        third of the letters.
 
     Examples
     --------
@@ -28,6 +33,8 @@ def closest(got: object, options: Iterable[str]) -> str | None:
     'Mpps'
     >>> closest("pf_paket", ["pf_packet", "netmap"])
     'pf_packet'
+    >>> closest("epic", ["epyc_vm", "deri2004"], heads=True), closest("10", ["1", "2"])
+    ('epyc_vm', None)
     """
     if not isinstance(got, str):
         return None
@@ -36,8 +43,44 @@ def closest(got: object, options: Iterable[str]) -> str | None:
         folded.setdefault(option.casefold(), option)
     if got.casefold() in folded:
         return folded[got.casefold()]
-    near = difflib.get_close_matches(got.casefold(), folded, n=1)
-    return folded[near[0]] if near else None
+    wholes = {name: name for name in folded}
+    parts: dict[str, str] = {}
+    for name in folded:
+        if heads and "_" in name:
+            parts.setdefault(name.partition("_")[0], name)
+    for words in (wholes, parts):
+        found = [(_edits(got.casefold(), word), name) for word, name in words.items()
+                 if _few(got.casefold(), word)]  # fmt: skip
+        if found:
+            return folded[min(found, key=lambda pair: pair[0])[1]]
+    begun = [name for name in folded if heads and _begins(got.casefold(), name)]
+    return folded[max(begun, key=len)] if begun else None
+
+
+def _begins(got: str, option: str) -> bool:
+    return len(option) > 1 and option.isalpha() and got.startswith(option)
+
+
+def _few(got: str, option: str) -> bool:
+    longest = max(len(got), len(option))
+    # lengths that differ by more cannot be bridged: nothing to count
+    if 3 * abs(len(got) - len(option)) > longest:
+        return False
+    return 3 * _edits(got, option) <= longest
+
+
+def _edits(a: str, b: str) -> int:
+    """Letters put in, left out or changed, and neighbours swapped, from one word to the other."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, start=1):
+        earlier, before, row = before, row, [i]
+        for j, other in enumerate(b, start=1):
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                best = min(best, earlier[j - 2] + 1)
+            row.append(best)
+    return row[-1]
 
 
 def unknown_choice(name: str, got: object, options: Iterable[str]) -> ValueError:
@@ -66,7 +109,7 @@ def unknown_choice(name: str, got: object, options: Iterable[str]) -> ValueError
     if not options:
         return ValueError(f"{name} cannot be {got!r}, because there are none to choose from")
     listed = ", ".join(repr(option) for option in options)
-    near = closest(got, options)
+    near = closest(got, options, heads=True)
     hint = f" (did you mean {near!r}?)" if near is not None else ""
     return ValueError(f"{name} must be one of {listed}, not {got!r}{hint}")
 

@@ -316,8 +316,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, _Watched, Callable[[Any], int]]]:
         reader = make.__new__(make)
         try:
             reader.__init__(str(path), stream, magic)
-        except (Scapy_Exception, EOFError) as error:
-            what = stream.trouble or f"not a whole header of a pcap or pcapng file ({error})"
+        except (Scapy_Exception, EOFError):
+            # not what Scapy says: it quotes bytes of the file, which may be anything
+            nothing = "the file is empty" if not magic else ""
+            what = stream.trouble or nothing or "not a whole header of a pcap or pcapng file"
             raise damaged_file(path, "start", what) from None
         blocks = make is Blocks
         yield (

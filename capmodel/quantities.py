@@ -243,7 +243,12 @@ def parse_duration(value: Quantity, *, name: str, positive: bool = True) -> floa
     0.0
     """
     bound = "greater than 0" if positive else "of at least 0"
-    allowed = f"a finite number of seconds {bound}, such as 0.01 or '10ms'"
+    # what is suggested is taken where it is typed: a text needs its unit
+    allowed = (
+        f"a finite time {bound} with its unit, such as '10ms'"
+        if isinstance(value, str)
+        else f"a finite number of seconds {bound}, such as 0.01 or '10ms'"
+    )
     duration = _scaled(value, name, _SECONDS, allowed)
     if duration > 0 and isinstance(value, str) and _split(value, name, allowed)[1] is None:
         raise ValueError(
@@ -331,6 +336,38 @@ def parse_slots(value: Quantity, *, name: str) -> int:
     if slots < 1 or not slots.is_integer():
         raise _refusal(name, value, allowed)
     return int(slots)
+
+
+def parse_count(value: Quantity, *, name: str) -> int:
+    """How many of something that has no unit, such as processes.
+
+    Parameters
+    ----------
+    value : float, int or str
+        Number [-]; or a string such as ``"2"``.
+    name : str
+        What to call the argument in an error.
+
+    Returns
+    -------
+    int
+        Number [-], at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the value is not a whole number of at least 1, or has a unit.
+
+    Examples
+    --------
+    >>> parse_count("2", name="consumers")
+    2
+    """
+    allowed = "a whole number of at least 1 without a unit, such as 2"
+    count, unit = _split(value, name, allowed)
+    if unit is not None or count < 1 or not count.is_integer():
+        raise _refusal(name, value, allowed)
+    return int(count)
 
 
 def parse_share(value: Quantity, *, name: str) -> float:
@@ -549,7 +586,7 @@ def _factor(
     if unit in units:
         return units[unit]
     known = [spelling for table in (units, *others) for spelling in table]
-    near = closest(unit, known)
+    near = closest(unit, known, heads=True)
     hint = f", did you mean {near!r}" if near is not None else ""
     raise ValueError(
         f"{name} has the unknown unit {unit!r} in {value!r}{hint} (units: {', '.join(known)})"

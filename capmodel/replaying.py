@@ -15,6 +15,7 @@ from capmodel.machine import load_machine
 from capmodel.path import Arrivals, CapturePath
 from capmodel.pcap import Trace, read_trace
 from capmodel.quantities import format_rate
+from capmodel.support import default_backend
 from capmodel.workload import Workload
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _SETTINGS = (
 
 def replay(
     trace: Trace | str | PathLike[str],
-    backend: str = "pf_packet",
+    backend: str | None = None,
     machine: Any = DEFAULT_MACHINE,
     *,
     application: Any = None,
@@ -81,7 +82,8 @@ def replay(
     times = packets.times / pace
     sizes, which, counts = np.unique(packets.sizes, return_inverse=True, return_counts=True)
     rate = len(times) / max(float(times[-1]), 1e-9)
-    mechanism, rig = load_backend(backend), load_machine(machine)
+    rig = load_machine(machine)
+    mechanism = load_backend(default_backend(rig) if backend is None else backend)
     given = {name: settings.get(name) for name in _SETTINGS}
     given["consumers"] = 1 if given["consumers"] is None else given["consumers"]
     choices, chosen = _choices(**given, backend=mechanism), _application(application, work)

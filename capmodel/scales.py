@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from capmodel.quantities import (
     parse_buffer,
+    parse_count,
     parse_duration,
     parse_rate,
     parse_size,
@@ -45,7 +46,7 @@ AXES: Mapping[str, tuple[str, str, float, Callable[[Any], float]]] = {
     "work": ("application's own work per packet", "us", 1e6, _duration_or_zero),
     "ring": ("receive ring", "slots", 1.0, partial(parse_slots, name="ring")),
     "buffer": ("buffer", "", 1.0, lambda value: parse_buffer(value).amount),
-    "consumers": ("capture processes", "-", 1.0, partial(parse_slots, name="consumers")),
+    "consumers": ("capture processes", "-", 1.0, partial(parse_count, name="consumers")),
     "duration": ("length of the run", "s", 1.0, partial(parse_duration, name="duration")),
     "threshold": ("wakeup threshold", "packets", 1.0, partial(parse_slots, name="threshold")),
     "timeout": ("timeout", "ms", 1e3, partial(parse_duration, name="timeout")),

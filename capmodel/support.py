@@ -9,6 +9,11 @@ from capmodel.application import Application
 from capmodel.backend import Backend, backend_names, load_backend
 from capmodel.machine import Machine, load_machine, machine_names
 
+# what is predicted where no backend is named: the first whose costs all machines have
+DEFAULT_BACKENDS = (
+    "pf_packet", "tpacket_v3", "tpacket_v2", "af_xdp", "pf_ring", "bpf", "netmap", "dpdk",
+    "udp_socket",
+)  # fmt: skip
 _SHOWN = 8  # names in a sentence
 
 
@@ -244,6 +249,32 @@ def supported_backends(machine: Machine) -> tuple[str, ...]:
         for backend in map(load_backend, backend_names())
         if not missing_costs(backend, _NO_WORK, machine)
     )
+
+
+def default_backend(*machines: Machine) -> str:
+    """The backend that is predicted where none is named.
+
+    Parameters
+    ----------
+    *machines : Machine
+        On which; one or more.
+
+    Returns
+    -------
+    str
+        The first of `DEFAULT_BACKENDS` whose costs all of them have; else the first of the other
+        backends; the first of all where there is none, so that the error is about that one.
+
+    Examples
+    --------
+    >>> default_backend(load_machine("braun_amd")), default_backend(load_machine("epyc_vm"))
+    ('pf_packet', 'tpacket_v3')
+    """
+    for name in dict.fromkeys([*DEFAULT_BACKENDS, *backend_names()]):
+        backend = load_backend(name)
+        if not any(missing_costs(backend, _NO_WORK, machine) for machine in machines):
+            return name
+    return DEFAULT_BACKENDS[0]
 
 
 _NO_WORK = Application("none", "no work of its own")

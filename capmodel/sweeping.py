@@ -20,9 +20,10 @@ from capmodel.assemble import assemble
 from capmodel.backend import load_backend
 from capmodel.machine import Machine, load_machine
 from capmodel.numerics.arrival_process import MAP
-from capmodel.quantities import parse_buffer, parse_duration, parse_rate, parse_slots
+from capmodel.quantities import parse_buffer, parse_count, parse_duration, parse_rate, parse_slots
 from capmodel.results import INTERVAL_LEVEL, REGIMES, Solution
 from capmodel.solvers import solve
+from capmodel.support import default_backend
 from capmodel.sweep_result import BOTTLENECK, INTERVAL_ENDS, Sweep
 from capmodel.sweep_support import supported_axes
 from capmodel.workload import Bursts, Workload
@@ -45,7 +46,7 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 def sweep(
     rate: Series[float | str],
     size: Series[float | str | dict[Any, float]] = 64,
-    backend: Series[str] = "pf_packet",
+    backend: Series[str] | None = None,
     machine: Series[str | Path | Machine] = DEFAULT_MACHINE,
     application: Series[str | Application | None] = None,
     *,
@@ -74,7 +75,8 @@ def sweep(
     rate, size, backend, machine, application, work, pinning, ring, buffer, consumers, arrivals, \
 duration, threshold, timeout, sleep, nic, driver, jumbo, solver
         As for :func:`capmodel.predict`; each may be a list, a tuple or an array of such values. A
-        tuple for `work` is its pair (per packet, per byte): several works are a list.
+        tuple for `work` is its pair (per packet, per byte): several works are a list. The default
+        backend is one for the whole grid: the first that all its machines have the costs of.
     intervals : bool
         Also find the 90 % interval of the captured share, which solves the whole posterior sample
         of the machine at every point.
@@ -113,6 +115,9 @@ duration, threshold, timeout, sleep, nic, driver, jumbo, solver
         arrivals, duration, threshold, timeout, sleep, nic, driver, jumbo, solver,
     )  # fmt: skip
     given: dict[str, Any] = dict(zip(ARGUMENTS, series, strict=True))
+    if backend is None:
+        machines = _axis("machine", machine) or (machine,)
+        given["backend"] = default_backend(*map(load_machine, machines))
     axes = {name: values for name in given if (values := _axis(name, given[name])) is not None}
     fixed = {name: _plain(value) for name, value in given.items() if name not in axes}
     _refuse_many(axes)
@@ -177,7 +182,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "machine": load_machine,
     "application": load_application,
     "buffer": parse_buffer,
-    "consumers": partial(parse_slots, name="consumers"),
+    "consumers": partial(parse_count, name="consumers"),
     "arrivals": lambda value: Workload.from_user(1.0, arrivals=value),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from capmodel.columns import checked_column, is_column
-from capmodel.errors import unknown_choice
+from capmodel.errors import closest, unknown_choice
 from capmodel.formulary._elementwise import floats, minimum
 from capmodel.numerics.arrival_process import MAP
 from capmodel.path import Arrivals
@@ -196,8 +196,10 @@ def _sizes(size: Any, jumbo: bool) -> tuple[tuple[Any, float], ...]:
         for item in size.flat:
             parse_size(float(item), jumbo=jumbo)
         return ((floats(size), 1.0),)
-    if isinstance(size, str) and size == "imix":
+    if isinstance(size, str) and size.strip().casefold() == "imix":
         return tuple(IMIX.items())
+    if isinstance(size, str) and closest(size.strip(), ("imix",)):
+        raise ValueError(f"size must be in bytes, or imix, not {size!r} (did you mean 'imix'?)")
     if isinstance(size, Mapping):
         return _mixture(size, jumbo)
     return ((parse_size(size, jumbo=jumbo), 1.0),)

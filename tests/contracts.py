@@ -203,7 +203,11 @@ def refuses(solver: Solver, path: CapturePath) -> None:
     reason = solver.accepts(path)
     assert reason is None or reason.strip()
     if reason is not None and solver.name in SOLVERS:
-        with pytest.raises(ValueError, match="no solver accepts this path") as refusal:
+        with pytest.raises(ValueError, match="does not accept this path") as refusal:
             select(path, solver.name)
         assert reason in str(refusal.value)
-        assert solver.name in str(refusal.value)
+        message = str(refusal.value)
+        assert message.startswith(f"solver {solver.name!r} ")
+        for other in SOLVERS.values():  # those that it names, and no others, take the path
+            named = repr(other.name) in message.rpartition("); ")[2]
+            assert named == (other.accepts(path) is None)

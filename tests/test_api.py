@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 import capmodel
+import capmodel.formulary
 from capmodel import MAP, Bursts, predict
 from capmodel.path import CapturePath, parts
 from capmodel.solvers import solve
+from capmodel.support import default_backend, supported_backends
 
 HIGH = 1.27e6
 
@@ -32,6 +34,37 @@ def test_the_defaults_are_the_papers() -> None:
     assert bare.choices.ring is None
     assert float(bare.path.kernel.ring) == 256
     assert bare.path.arrivals.duration == 100.0
+
+
+def test_the_default_backend_is_the_papers_wherever_its_costs_are_known() -> None:
+    for name in capmodel.machine_names():
+        machine = capmodel.load_machine(name)
+        known = supported_backends(machine)
+        chosen = default_backend(machine)
+        if "pf_packet" in known:
+            assert chosen == "pf_packet", name
+        elif known:
+            assert chosen in known, name
+        else:
+            assert chosen == "pf_packet", name  # and the error lists what is missing
+    assert predict(1e5, machine="epyc_vm").backend.name == "tpacket_v3"
+    # a grid has one backend: what all of its machines know
+    grid = capmodel.sweep(1e5, machine=["braun_amd", "epyc_vm"])
+    assert grid.fixed["backend"] == "tpacket_v3"
+    assert capmodel.sweep([1e5, 2e5]).fixed["backend"] == "pf_packet"
+
+
+def test_several_consumers_are_said_not_to_share_the_packets() -> None:
+    assert not any("every packet" in text for text in predict(1e5).warnings)
+    # three programs do as much work as one three times as slow: nothing is shared
+    three, slow = predict(1e5, consumers=3, work="2us"), predict(1e5, work="6us")
+    assert three.utilisation["consumer"] > 0.9 * slow.utilisation["consumer"]
+    (note,) = [text for text in three.warnings if "every packet" in text]
+    assert "share one core" in note
+    assert "rate/3" in note
+    function = note.partition("capmodel.formulary.")[2].split()[0]
+    assert callable(getattr(capmodel.formulary, function))
+    assert any("rate/2" in text for text in capmodel.sweep(1e5, consumers=[1, 2]).warnings)
 
 
 def test_only_the_first_five_are_positional() -> None:
@@ -339,3 +372,17 @@ def test_work_that_is_likely_meant_in_other_units_is_warned_of() -> None:
     with pytest.warns(UserWarning, match="work"):
         predict(rate=1e6, work=(0.0, "1ms"))
     assert predict(rate=1e6, work="10ms").warnings == ()
+
+
+def test_a_solver_that_refuses_names_those_that_would() -> None:
+    with pytest.raises(ValueError, match=r"^solver 'decomposition' does not accept this") as caught:
+        predict(1e5, backend="bpf", solver="decomposition")
+    told = str(caught.value).rpartition("); ")[2]
+    assert "'closed_form'" in told
+    assert predict(1e5, backend="bpf", solver="closed_form").captured == 1.0
+
+
+def test_replications_that_agree_are_said_to() -> None:
+    found = predict(1e5, buffer="4096 slots", duration="1s", solver="simulation")
+    assert found.captured == 1.0
+    assert found.solution.accuracy == "simulation: all 8 replications captured the same share"

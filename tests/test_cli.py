@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -158,6 +159,53 @@ def test_sweep_writes_files_whole(capsys, tmp_path):
     )
 
 
+def test_sweep_writes_quantities_as_numbers_in_the_si(capsys):
+    _, out, _ = run(
+        capsys, "sweep", "--rate", "0.1Mpps,200kpps:300kpps:1,0.1Gbit/s", "--size", "64,128B,imix",
+        "--work", "1us,200ns+5ns", "--ring", "512", "--buffer", "1MiB,64 slots",
+    )  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(out)))
+    # 64 and 128 bytes with 20 more on the wire; imix is 7:4:1 of 64, 594 and 1518 bytes
+    imix = (7 * 64 + 4 * 594 + 1518) / 12
+    wire = [1e8 / 8 / (size + 20) for size in (64, 128, imix)]
+    rates = [1e5] * 3 + [2e5] * 3 + wire
+    assert [float(row["rate"]) for row in rows[::4]] == pytest.approx(rates, rel=1e-12)
+    assert [row["size"] for row in rows[:12:4]] == ["64", "128", "imix"]
+    assert [row["work"] for row in rows[:4:2]] == ["1e-06", "2e-07+5e-09"]
+    assert [row["buffer"] for row in rows[:2]] == ["1048576 B", "64 slots"]
+
+
+def test_what_a_sweep_holds_fixed_is_numbers_too(capsys):
+    _, out, _ = run(
+        capsys, "sweep", "--rate", "0.5Gbit/s", "--size", "105B", "--work", "400ns,1us", "--ring",
+        "512 slots", "--timeout", "10ms", "--backend", "tpacket_v3", "--buffer", "2MiB", "--json",
+    )  # fmt: skip
+    fixed = json.loads(out)["fixed"]
+    assert fixed == {
+        "rate": 5e5, "size": 105, "backend": "tpacket_v3", "machine": "braun_amd", "ring": 512,
+        "buffer": "2097152 B", "consumers": 1, "arrivals": "cbr", "duration": 100.0,
+        "timeout": 0.01, "jumbo": False,
+    }  # fmt: skip
+    # a wire rate over several sizes is no single number
+    _, out, _ = run(capsys, "sweep", "--rate", "0.1Gbit/s", "--size", "64,128", "--json")
+    assert json.loads(out)["fixed"]["rate"] == "0.1Gbit/s"
+
+
+def test_a_range_of_one_keeps_its_column(capsys):
+    _, out, _ = run(capsys, "sweep", "--rate", "1e5:2e5:1")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert float(row["rate"]) == 1e5
+
+
+def test_two_formats_at_once_are_refused(capsys, tmp_path):
+    target = tmp_path / "x.csv"
+    sweeping = ["sweep", "--rate", "1e5", "--json"]
+    assert "--json contradicts --out" in failure(capsys, *sweeping, "--out", str(target))
+    assert "--json contradicts --format csv" in failure(capsys, *sweeping, "--format", "csv")
+    assert not target.exists()
+    assert run(capsys, *sweeping, "--out", str(tmp_path / "x.json"))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
@@ -168,7 +216,7 @@ def test_sweep_writes_files_whole(capsys, tmp_path):
         ("rate", "100kpps:1Mpps:2,2Mpps", [1e5, 1e6, "2Mpps"]),
         ("ring", "256:512:2", [256, 512]),
         ("ring", "1:2:50", [1, 2]),
-        ("ring", "256:512:1", 256),
+        ("ring", "256:512:1", [256]),
         ("buffer", "64KiB:1MiB:2", ["65536 B", "1048576 B"]),
         ("buffer", "64 slots:256 slots:3", ["64 slots", "160 slots", "256 slots"]),
         ("work", "0ns:1us:2", [0.0, 1e-6]),
@@ -207,7 +255,11 @@ def test_damaged_series(name, text, message):
         (["--backend", "pf_paket"], "did you mean 'pf_packet'?"),
         (["--machine", "braun_amt"], "did you mean 'braun_amd'?"),
         (["--application", "tcpdmp"], "did you mean 'tcpdump'?"),
-        (["--application", "packzip:10"], "level of application 'packzip'"),
+        (["--application", "packzip:10"], "'8', '9', not '10'\n"),
+        (["--application", "snort"], "'tcpdump', not 'snort'; for any other program give its time"),
+        (["--backend", "pfring"], "did you mean 'pf_ring'?"),
+        (["--machine", "epic"], "did you mean 'epyc_vm'?"),
+        (["--size", "Imx"], "size must be in bytes, or imix, not 'Imx' (did you mean 'imix'?)"),
         (["--pinning", "splitt"], "did you mean 'split'?"),
         (["--arrivals", "poison"], "did you mean 'poisson'?"),
         (["--solver", "closed-form"], "did you mean 'closed_form'?"),
@@ -219,9 +271,9 @@ def test_damaged_series(name, text, message):
         (["--rate", "-.5Mpps"], "rate must be"),
         (["--rate", "-inf"], "rate must be"),
         (["--size", "-64B"], "size must be a whole number"),
-        (["--work", "-5ns"], "work must be a finite number of seconds of at least 0"),
+        (["--work", "-5ns"], "work must be a finite time of at least 0"),
         (["--buffer", "-2MiB"], "buffer must be a size greater than 0"),
-        (["--consumers", "-1x"], "consumers has the unknown unit"),
+        (["--consumers", "-1x"], "consumers must be a whole number"),
         (["--rate", "nan"], "rate must be"),
         (["--rate", "inf"], "rate must be"),
         (["--rate", "1e999"], "rate must be"),
@@ -307,6 +359,76 @@ def test_wrong_use_of_the_command_line_itself(capsys):
     assert "COMMAND" in failure(capsys)
     assert "unrecognized" in failure(capsys, *LIGHT, "--colour", "red")
     assert "int" in failure(capsys, "calibrate", "braun2010", "--seed", "x")
+
+
+@pytest.mark.parametrize(
+    ("argv", "option"),
+    [
+        (["doctor", "--interval", "0s"], "--interval"),
+        ([*LIGHT, "--duration", "0s"], "--duration"),
+        ([*LIGHT, "--work", "-1ns"], "--work"),
+        ([*LIGHT, "--backend", "tpacket_v3", "--timeout", "0s"], "--timeout"),
+        ([*LIGHT, "--stall", "-1s"], "--stall"),
+        ([*LIGHT, "--consumers", "0"], "--consumers"),
+        ([*LIGHT, "--ring", "0"], "--ring"),
+        ([*LIGHT, "--buffer", "0MiB"], "--buffer"),
+        (["predict", "--rate", "0"], "--rate"),
+    ],
+)
+def test_what_a_refusal_suggests_is_taken(capsys, argv, option):
+    # the same command with the suggestion typed in its place is not refused for that argument
+    message = failure(capsys, *argv)
+    suggested = message.partition("such as ")[2].rpartition(", not ")[0]
+    values = [quoted or bare for quoted, bare in re.findall(r"'(.+?)'|\b([0-9]\S*)\b", suggested)]
+    assert values
+    for value in values:
+        # the answer is not looked at: what comes after the value is wrong
+        given = [*argv[: argv.index(option) + 1], value, "--machine", "none"]
+        assert "machine must be one of" in failure(capsys, *given), value
+
+
+def test_a_count_of_processes_has_no_slots(capsys):
+    assert "consumers must be" in failure(capsys, *LIGHT, "--consumers", "2 slots")
+    assert "consumers must be" in failure(capsys, "sweep", "--rate", "1e5", "--consumers",
+                                          "1 slots:2 slots:2")  # fmt: skip
+
+
+def test_a_machine_without_the_usual_backend_gets_one_that_it_can_predict(capsys):
+    status, out, _ = run(capsys, *LIGHT, "--machine", "epyc_vm")
+    assert status == 0
+    assert "TPACKET_V3" in out.splitlines()[0]
+    _, out, _ = run(capsys, *LIGHT, "--machine", "epyc_vm", "--json")
+    assert json.loads(out)["inputs"]["backend"] == "tpacket_v3"
+    # one that is named is not replaced
+    assert "no cost" in failure(capsys, *LIGHT, "--machine", "epyc_vm", "--backend", "pf_packet")
+    _, out, _ = run(capsys, "sweep", "--rate", "1e5", "--machine", "epyc_vm", "--json")
+    assert json.loads(out)["fixed"]["backend"] == "tpacket_v3"
+
+
+def test_imix_in_any_case(capsys):
+    outputs = [run(capsys, *LIGHT, "--size", size)[1] for size in ("imix", "IMIX", "Imix")]
+    assert outputs[0] == outputs[1] == outputs[2] != ""
+    _, out, _ = run(capsys, "sweep", "--rate", "1e5", "--size", "IMIX", "--json")
+    assert json.loads(out)["fixed"]["size"] == "imix"
+
+
+def test_help_says_that_bursts_are_random_and_how_they_are_not(capsys):
+    _, out, _ = run(capsys, "predict", "--help")
+    told = " ".join(out.partition("--arrivals PROCESS  ")[2].partition("--duration")[0].split())
+    assert "of random lengths" in told
+    assert "random=no" in told
+    assert run(capsys, *LIGHT, "--arrivals", "bursts(on=10ms,off=90ms,random=no)")[0] == 0
+
+
+def test_files_that_cannot_be_read_are_said_in_words(capsys, tmp_path):
+    missing, empty, foreign = (tmp_path / name for name in ("no.pcap", "empty.pcap", "x.pcap"))
+    empty.write_bytes(b"")
+    foreign.write_bytes(b"\x7fELF\x02 and more")
+    assert failure(capsys, "traffic", str(missing)).endswith("no.pcap: no such file or directory\n")
+    assert "Errno" not in failure(capsys, "traffic", str(tmp_path))
+    assert failure(capsys, "traffic", str(empty)).endswith("the file is empty\n")
+    message = failure(capsys, "traffic", str(foreign))
+    assert message.endswith("x.pcap, start: not a whole header of a pcap or pcapng file\n")
 
 
 def test_claims_table_and_exit_status(capsys):

@@ -127,6 +127,27 @@ def test_the_command_prints_json(watched: list[Any], capsys: pytest.CaptureFixtu
     assert found["not_seen"] == {"cpu_times": "no permission"}
 
 
+def test_a_stage_that_an_interface_lacks_has_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = {"card_ring": "this interface has none", "card_counters": "none", "cpu_times": "x"}
+    seen = replace(world(link={"kind": "loopback"}, card_ring=None), not_seen=hidden)
+    monkeypatch.setattr(diagnosis, "observe", lambda *_, **__: seen)
+    monkeypatch.setattr(sys, "platform", "linux")
+    found = diagnose("lo")
+    row = next(line for line in str(found).splitlines() if line.startswith("card's ring"))
+    assert row.split()[2:4] == ["-", "-"]
+    assert row.endswith("none: a loopback is no card")
+    assert set(found.not_seen) == {"cpu_times"}
+    backlog = next(line for line in str(found).splitlines() if line.startswith("backlog"))
+    assert "queue between interface and softirq" in backlog
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_that_is_not_there_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for interface in ((), ("lo",)):
+        assert main(["doctor", *interface, "--pid", "99999999"]) == 2  # beyond the largest number
+        assert "there is none with number 99999999" in capsys.readouterr().err
+
+
 def test_the_command_refuses_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "eth0", "--pid", "-4"]) == 2
     error = capsys.readouterr().err

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capmodel.errors import closest, damaged_file, unknown_choice
@@ -38,6 +38,51 @@ def test_unknown_choice_takes_an_iterator() -> None:
 
 def test_letter_case_comes_before_letters() -> None:
     assert closest("mpps", ["kpps", "Mpps"]) == "Mpps"
+
+
+def test_no_guess_where_as_much_differs_as_is_the_same() -> None:
+    # one letter in two is no slip; one in three or more is, and so are two that changed places
+    assert closest("10", ["0", "1", "2"]) is None
+    assert closest("us", ["ms", "ns"]) is None
+    assert closest("bfp", ["zcbpf", "bpf"]) == "bpf"
+    assert closest("pfring", ["af_xdp", "pf_ring"]) == "pf_ring"
+    assert closest("epic", ["deri2004", "epyc_vm"], heads=True) == "epyc_vm"
+    assert closest("read", ["read_call"]) is None  # a cost of its own
+    assert closest("usec", ["us", "s"], heads=True) == "us"
+    assert closest("1024", ["10"], heads=True) == closest("10", ["1"], heads=True) is None
+    assert closest("sam", ["split", "same"]) == "same"
+    assert closest("polling", ["pooling_x", "napi"]) == "pooling_x"
+    assert closest("decomposition", ["simulation", "composition"]) == "composition"
+
+
+@given(st.text(alphabet="abc_", min_size=1, max_size=7), st.text(alphabet="abc_", max_size=7))
+@example("10", "1")
+def test_a_guess_is_within_a_third_of_the_letters(got: str, option: str) -> None:
+    # the least number of edits by trying them all, breadth first
+    def reached(edits: int, swaps: bool) -> set[str]:
+        words = {got}
+        for _ in range(edits):
+            more = set(words)
+            for word in words:
+                for i in range(len(word) + 1):
+                    more |= {word[:i] + letter + word[i:] for letter in "abc_"}
+                    if i < len(word):
+                        more.add(word[:i] + word[i + 1 :])
+                        more |= {word[:i] + letter + word[i + 1 :] for letter in "abc_"}
+                    if swaps and i + 1 < len(word):
+                        more.add(word[:i] + word[i + 1] + word[i] + word[i + 2 :])
+            words = more
+        return words
+
+    targets = {option, option.partition("_")[0]} if "_" in option else {option}
+    begun = len(option) > 1 and option.isalpha() and got.startswith(option)
+
+    def near(swaps: bool) -> bool:
+        return any(word in reached(max(len(got), len(word)) // 3, swaps) for word in targets)
+
+    guessed = closest(got, [option], heads=True) is not None
+    # a letter between two that were swapped is not counted as two edits: hence two bounds
+    assert (near(swaps=False) or begun) <= guessed <= (near(swaps=True) or begun)
 
 
 @given(st.lists(st.text(), min_size=1), st.data())

@@ -155,7 +155,7 @@ def test_garbled_bytes_are_refused_or_read(tmp_path: Path, name: str, data: st.D
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "start: not a whole header"),
+        (b"", "start: the file is empty"),
         (b"hello, this is text and no capture", "start: not a whole header"),
         (pcap([]), "start: there are no packets in it"),
         (pcap([(0, 0, 0)]), r"packet 1 \(byte 24\): says that it is 0 bytes long"),

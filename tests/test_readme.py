@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from capmodel import cli
+from capmodel import cli, predict
 from capmodel.comparison import main_table, summarise
 from capmodel.data_files import data_folder
 
@@ -364,3 +366,26 @@ def test_a_missing_folder_is_said_before_the_fit(
     monkeypatch.setattr("capmodel.calibration_run.run", lambda *_, **__: pytest.fail("it ran"))
     _, _, err = run(capsys, "calibrate", "braun2010", option, str(tmp_path / "none" / "x"))
     assert "there is no folder" in err
+
+
+def test_what_it_says_to_install_is_in_this_checkout_and_has_all_that_its_blocks_need() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = re.findall(r"pip install +(\S+)", README)
+    assert len(wanted) >= 2
+    extras = {}
+    for target in wanted:  # the package is on no index
+        match = re.fullmatch(r'"\.\[([a-z,]+)\]"[`:,.]*', target)
+        assert match is not None, target
+        extras[match[1]] = [name for extra in match[1].split(",")
+                            for name in project["optional-dependencies"][extra]]  # fmt: skip
+    before_replay = README[: README.index("capmodel.replay(")]
+    needs = extras[re.findall(r'pip install "\.\[([a-z,]+)\]"', before_replay)[-1]]
+    assert any(name.startswith("numba") for name in needs)
+    assert any(name.startswith("scapy") for name in needs)
+
+
+def test_workers_that_share_the_packets_are_answered_where_consumers_point() -> None:
+    (note,) = [text for text in predict("1e5", consumers=2).warnings if "every packet" in text]
+    section = re.search(r"README, ([^)]+)\)", note)
+    assert section is not None
+    assert f"\n### {section[1]}\n" in README

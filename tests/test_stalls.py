@@ -119,7 +119,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     ("options", "words"),
     [
         (["--stall", "5 parsecs"], "stall"),
-        (["--stall=-5ms"], "stall must be a finite number"),
+        (["--stall=-5ms"], "stall must be a finite time of at least 0"),
         (["--burst", "2Mpps"], "burst must be a rate and a length"),
         (["--burst", "100pps:5ms"], "must be the usual rate, 500 kpps, or more"),
         (["--burst", "2Mpps:never"], "length of the burst"),

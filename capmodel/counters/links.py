@@ -16,6 +16,7 @@ _WORDS = {
     "packets": 0, "bytes": 2, "errors": 4, "dropped": 6, "over": 11, "fifo": 14, "missed": 15,
 }  # fmt: skip
 _INFO_SIZE = 16  # struct ifinfomsg
+_LOOPBACK = 772  # ARPHRD_LOOPBACK of if_arp.h: its link has no kind of its own
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Link:
     Attributes
     ----------
     name, kind : str
-        Its name, and ``veth`` and the like; the kind of a card is empty.
+        Its name, and ``veth``, ``loopback`` and the like; the kind of a card is empty.
     index : int
         Its number in this namespace.
     address : bytes
@@ -80,14 +81,14 @@ def parse_link(payload: bytes, source: str = "RTM_GETLINK") -> Link:
     """
     if len(payload) < _INFO_SIZE:
         raise damaged_file(source, "byte 0", "a message is cut off")
-    index = struct.unpack_from("=i", payload, 4)[0]
+    hardware, index = struct.unpack_from("=Hi", payload, 2)
     fields = attributes(payload[_INFO_SIZE:], source)
     stats = fields.get(_STATS64, b"")
     if len(stats) < 8 * (max(_WORDS.values()) + 1) or _IFNAME not in fields:
         raise damaged_file(source, f"interface {index}", "has no name or no 64-bit counters")
-    kind = (
-        attributes(fields[_LINKINFO], source).get(_INFO_KIND, b"") if _LINKINFO in fields else b""
-    )
+    kind = b"loopback" if hardware == _LOOPBACK else b""
+    if _LINKINFO in fields:
+        kind = attributes(fields[_LINKINFO], source).get(_INFO_KIND, kind)
     counts = {key: struct.unpack_from("=Q", stats, 8 * word)[0] for key, word in _WORDS.items()}
     return Link(_text(fields[_IFNAME]), _text(kind), index, fields.get(_ADDRESS, b""), **counts)
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 from capmodel.counters.observation import Capture, Observation
@@ -17,6 +18,25 @@ from capmodel.counters.snapshot import take_snapshot
 LOOKS = 20
 """Looks at rings and threads in one interval."""
 _LARGE_RING = 1 << 26  # mapping this many bytes again and again would itself be a load [B]
+
+
+def require_process(pid: int, proc: Path = Path("/proc")) -> None:
+    """Refuse the number of a process that is not there.
+
+    Parameters
+    ----------
+    pid : int
+        Its number.
+    proc : Path
+        The root of /proc.
+
+    Raises
+    ------
+    ValueError
+        If there is no such process, or it is not of this user's view.
+    """
+    if not (proc / str(pid)).exists():
+        raise ValueError(f"pid must be a process that runs, and there is none with number {pid}")
 
 
 def observe(
@@ -43,11 +63,13 @@ def observe(
     Raises
     ------
     ValueError
-        If there is no such interface, or the process has no packet socket on it.
+        If there is no such interface or process, or the process has no packet socket on it.
     """
     before = take_snapshot(place)
     started = Observation(before, before, pid=pid)
     captures = started.captures
+    if pid is not None:
+        require_process(pid, place.proc)
     if pid is not None and not captures:
         why = "; ".join(
             before.not_seen[name]

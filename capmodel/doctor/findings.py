@@ -8,8 +8,9 @@ from typing import Any
 
 from capmodel.quantities import format_duration, format_rate, format_share, format_size
 
-SEVERITIES = ("loss", "risk", "advice")
-"""Packets are being lost by it; none yet; none, but there is something to gain."""
+SEVERITIES = ("loss", "risk", "advice", "seen")
+"""Packets are being lost by it; none yet; none, but there is something to gain; nothing is to be
+gained by the model, so it is only said that it was seen."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class Price:
     now: float | None
     after: float | None
     note: str = ""
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the model has an answer, and it reads the same with the remedy."""
+        if self.now is None or self.after is None:
+            return False
+        return format_share(self.now) == format_share(self.after)
 
     def __str__(self) -> str:
         if self.now is None or self.after is None:
@@ -52,7 +60,7 @@ class Finding:
     ----------
     id : str
         The rule that found it.
-    severity : {"loss", "risk", "advice"}
+    severity : {"loss", "risk", "advice", "seen"}
         How bad.
     subject : str
         The interface or the capturing process.

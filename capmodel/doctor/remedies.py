@@ -11,6 +11,7 @@ from typing import Any
 from capmodel.constant import Constant
 from capmodel.counters.observation import Observation
 from capmodel.doctor.findings import Price, Remedy
+from capmodel.doctor.judgements import consumer_cpu
 from capmodel.doctor.situation import Situation
 from capmodel.machine import Machine
 from capmodel.quantities import format_duration, format_size
@@ -45,7 +46,9 @@ class Cure:
 def _other_core(case: Situation, evidence: Mapping[str, Any]) -> Change:
     if case.arguments["pinning"] != "same":
         raise DoesNotApplyError
-    return Change({"pinning": "split", "work": case.own_work})  # a core that is free
+    # a core that is free
+    changes = {"pinning": "split", "work": case.own_work}
+    return Change(changes, words=_cpu(case, changes))
 
 
 def _own_core(case: Situation, evidence: Mapping[str, Any]) -> Change:
@@ -56,7 +59,8 @@ def _pin(place: str) -> Callable[[Situation, Mapping[str, Any]], Change]:
     def change(case: Situation, evidence: Mapping[str, Any]) -> Change:
         if case.arguments["pinning"] == place:
             raise DoesNotApplyError
-        return Change({"pinning": place})
+        changes = {"pinning": place}
+        return Change(changes, words=_cpu(case, changes))
 
     return change
 
@@ -196,6 +200,17 @@ def _own_cpu(case: Situation, evidence: Mapping[str, Any]) -> Change:
     return Change(now={"rate": case.seen.rate / (1.0 - min(evidence["steal_share"], 0.99))})
 
 
+def _cpu(case: Situation, wanted: Mapping[str, Any]) -> Mapping[str, str]:
+    """Words for a CPU, if one is known: the one that receives most, or the idlest that does not."""
+    seen, receiving = case.seen, case.seen.receive_cpus
+    if wanted["pinning"] == "same":
+        return {"cpu": str(receiving[0])} if receiving else {}
+    own = consumer_cpu(case.capture) if case.arguments["pinning"] == "same" else None
+    free = [each.cpu for each in seen.after.cpu_times if each.cpu not in {*receiving, own}]
+    free.sort(key=lambda cpu: -(seen.cpu_share(cpu, "idle", "iowait") or 0.0))
+    return {"cpu": str(free[0])} if free else {}
+
+
 def _unpriced(reason: str) -> Callable[[Situation, Mapping[str, Any]], Change]:
     return lambda case, evidence: Change(reason=reason)
 
@@ -208,13 +223,13 @@ REMEDIES: Mapping[str, Cure] = MappingProxyType({
     "larger_buffer": Cure("give it a larger buffer{size} (tcpdump -B counts KiB)",
                           _larger_buffer),
     "smaller_buffer": Cure("a buffer that stays in the cache{size}", _smaller_buffer),
-    "other_core": Cure("run the consumer on a core that does not receive: taskset -cp CPU {pid}",
+    "other_core": Cure("run the consumer on a core that does not receive: taskset -cp {cpu} {pid}",
                        _other_core),
     "own_core": Cure("keep other programs off its core: a cpuset, isolcpus, or chrt --fifo",
                      _own_core),
-    "pin_apart": Cure("pin interrupt and consumer to different cores: taskset -cp CPU {pid}",
+    "pin_apart": Cure("pin interrupt and consumer to different cores: taskset -cp {cpu} {pid}",
                       _pin("split")),
-    "pin_together": Cure("run the consumer where the kernel receives: taskset -cp CPU {pid}",
+    "pin_together": Cure("run the consumer where the kernel receives: taskset -cp {cpu} {pid}",
                          _pin("same")),
     "blocks": Cure("be woken once per block (TPACKET_V3; tcpdump without --immediate-mode)",
                    _blocks),
@@ -277,4 +292,5 @@ def priced(
 
 
 def _filled(action: str, words: Mapping[str, str]) -> str:
-    return action.format_map({"pid": "PID", "most": "N", "size": "", **words})
+    unknown = {"pid": "PID", "cpu": "CPU", "most": "N", "size": ""}
+    return action.format_map({**unknown, **words})

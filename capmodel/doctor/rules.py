@@ -85,8 +85,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "same_core_overload", True, judgements.same_core,
         "The kernel receives {receive_share} of the packets on CPU {cpu}, where this consumer runs "
-        "too, and that CPU is idle for {idle_share} of its time: the kernel goes first, and takes "
-        "packets from the card only to drop them at the full buffer.",
+        "too, and that CPU is idle for {idle_share} of its time. Where that does not suffice the "
+        "kernel goes first, and takes packets from the card only to drop them at the full buffer.",
         ("other_core", "less_work"), "risk", "braun2010, section 4.1",
     ),
     Rule(

@@ -53,8 +53,8 @@ def select(path: CapturePath, solver: str | None = None) -> Solver:
     Raises
     ------
     ValueError
-        If the name is unknown, or no solver accepts the path; the message lists every solver with
-        its reason.
+        If the name is unknown; if the solver asked for does not accept the path (the message says
+        why, and which do); or if none does (it lists every solver with its reason).
 
     Examples
     --------
@@ -79,6 +79,12 @@ def select(path: CapturePath, solver: str | None = None) -> Solver:
             able.append(candidate)
     if able:
         return able[0]
+    if solver is not None:
+        others = [repr(name) for name, other in SOLVERS.items() if other.accepts(path) is None]
+        able_ones = f"{', '.join(others)} would" if others else "nor does any other"
+        raise ValueError(
+            f"solver {solver!r} does not accept this path ({reasons[solver]}); {able_ones}"
+        )
     listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise ValueError(f"no solver accepts this path ({listed})")
 

@@ -91,7 +91,7 @@ def solve(path: CapturePath) -> Solution:
         path=path,
         solver=NAME,
         exact=False,
-        accuracy=f"simulation: captured share {_within(width)} ({_REPLICATIONS} replications)",
+        accuracy=f"simulation: {_within(width)}",
         notes=tuple(notes),
         distributions=None if shape else RecordedQuantiles(path, _PACKETS, _REPLICATIONS),
         **numbers,
@@ -225,5 +225,7 @@ def _regime(path: CapturePath, result: SimulationResult) -> int:
 def _within(width: float) -> str:
     """What replications tell of each other; a difference in the last digits is that of a sum."""
     if width < 1e-12:
-        return "the same in every one"
-    return f"within {width:.2g} with 95 % confidence"
+        return f"all {_REPLICATIONS} replications captured the same share"
+    return (
+        f"captured share within {width:.2g} with 95 % confidence, by {_REPLICATIONS} replications"
+    )

@@ -56,9 +56,9 @@ def test_attributes_are_aligned_and_their_flags_left_out() -> None:
         attributes(data[:-1])
 
 
-def link(stats: bytes) -> bytes:
-    head = struct.pack("=BBHiII", 0, 0, 1, 7, 0, 0)
-    kind = attribute(18, attribute(1, b"veth\0"))
+def link(stats: bytes, hardware: int = 1, kind: bytes = b"veth\0") -> bytes:
+    head = struct.pack("=BBHiII", 0, 0, hardware, 7, 0, 0)
+    kind = attribute(18, attribute(1, kind)) if kind else b""
     return (
         head + attribute(3, b"far\0") + attribute(1, b"\2\0\0\0\0\1") + attribute(23, stats) + kind
     )
@@ -73,6 +73,12 @@ def test_counters_of_a_link() -> None:
     assert (found.dropped, found.over, found.fifo, found.missed) == (106, 111, 114, 115)
     with pytest.raises(ValueError, match="interface 7: has no name or no 64-bit counters"):
         parse_link(link(bytes(64)))
+
+
+def test_a_loopback_is_no_card() -> None:
+    counters = struct.pack("=25Q", *range(25))
+    assert parse_link(link(counters, 772, b"")).kind == "loopback"  # if_arp.h
+    assert parse_link(link(counters, 1, b"")).kind == ""
 
 
 HEAD = struct.pack("=BBHIII", 17, 3, 3, 4711, 0, 0)

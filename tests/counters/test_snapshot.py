@@ -169,6 +169,11 @@ def test_watching(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = observe(place, 0.05, pid=12)
     assert seen.seconds >= 0.05
     assert seen.seen_on == {12: {0: watching.LOOKS}}
+    with pytest.raises(
+        ValueError, match=r"pid must be a process that runs, .* none with number 13"
+    ):
+        observe(place, 0.05, pid=13)
+    (place.proc / "13").mkdir()
     with pytest.raises(ValueError, match="pid must be a process with a packet socket on eth0"):
         observe(place, 0.05, pid=13)
     # the process ends while it is watched

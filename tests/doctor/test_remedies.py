@@ -195,7 +195,39 @@ def test_what_cannot_be_priced_says_why() -> None:
 def test_commands_name_the_interface_and_the_process() -> None:
     actions = {remedy.action for remedy in remedies(STORM, "interrupt_storm").values()}
     assert any("ethtool -C eth0" in action for action in actions)
-    assert "taskset -cp CPU 12" in remedies(SAME, "same_core_overload")["other_core"].action
+    # the packets are received on CPU 1: the other of the two is free
+    assert remedies(SAME, "same_core_overload")["other_core"].action.endswith("taskset -cp 0 12")
+    apart = world(800_000, task={"sleeps": 90_000})  # received on CPU 0, read on CPU 1
+    together = remedies(apart, "sleeps_too_often")["pin_together"].action
+    assert together.endswith("taskset -cp 0 12")
+    moved = world(task={"allowed": frozenset({0, 1}), "run": 0.6}, seen_on={0: 9, 1: 11})
+    commands = remedies(moved, "left_to_scheduler")
+    assert commands["pin_apart"].action.endswith("taskset -cp 1 12")
+    assert commands["pin_together"].action.endswith("taskset -cp 0 12")
+
+
+def test_a_cpu_that_is_not_known_is_not_made_up() -> None:
+    one = world(700_000, processed={1: 700_000}, cpu=(times(1, softirq=60, user=40),))
+    alone = replace(one, before=replace(one.before, cpu_times=one.before.cpu_times[1:]))
+    assert remedies(alone, "same_core_overload")["other_core"].action.endswith("-cp CPU 12")
+
+
+def test_a_finding_that_nothing_would_change_is_not_called_a_risk() -> None:
+    found = judged(SAME)
+    (core,) = found.found("same_core_overload")
+    assert {str(each.price) for each in core.remedies} == {"captured 100 % now, 100 % after"}
+    assert core.severity == "seen"
+    text = " ".join(str(found).split())
+    assert "100 % now, 100 % after" not in text
+    assert "nothing to gain by the model: captured 100 %, with and without a remedy" in text
+    # where one does gain, a risk it stays
+    stolen = judged(world(1_350_000, cpu=(times(0, steal=20), times(1)), interrupts=0))
+    (time,) = stolen.found("stolen_time")
+    (price,) = (each.price for each in time.remedies)
+    assert price.now is not None
+    assert price.after is not None
+    assert price.now < price.after
+    assert time.severity == "risk"
 
 
 def test_prices_in_words() -> None:
