@@ -163,7 +163,7 @@ LOSSY: list[dict[str, Any]] = [
     {"rate": 1.27e6, "pinning": "same"},
     {"rate": 1.27e6, "backend": "bpf", "consumers": 2},
     {"rate": 1.2e6, "machine": "braun_xeon", "buffer": "1MiB", "ring": 512},
-    {"rate": "1Gbit/s", "size": 128, "application": "packzip:2"},
+    {"rate": "1Gbit/s", "size": 128, "application": "packzip:3"},
     {"rate": 1.27e6, "application": "packzip:6", "pinning": "same"},
     {"rate": 1.488e6, "machine": "deri2004"},
     {"rate": 1.27e6, "backend": "ncap", "application": "packzip:3"},
