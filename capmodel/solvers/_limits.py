@@ -69,6 +69,18 @@ def _shared_overload(path: CapturePath) -> bool:
     return some((floats(path.cores.kernel_share) < 1.0) & _overloaded_core(path) & (costs > 0.0))
 
 
+def _many_interrupts(path: CapturePath) -> bool:
+    """They take a tenth of a core that kernel and consumer need all of."""
+    driver = path.kernel.driver
+    if path.cores.pinning != "same" or driver.mode not in ("napi", "thread"):
+        return False
+    throttled = floats(driver.throttle) < floats(path.arrivals.rate)
+    share = where(throttled, floats(driver.interrupt_cost) * minimum(driver.throttle, 1e300), 0.0)
+    work = path.consumer.cost * path.consumer.processes
+    needed = floats(path.arrivals.rate) * (path.kernel.cost + work) + share
+    return some((share > 0.1) & (needed > 1.0))
+
+
 def _short_run(path: CapturePath) -> bool:
     """The ring's content matters beside what is carried."""
     if path.cores.pinning != "same":
@@ -163,6 +175,13 @@ LIMITS: tuple[Limit, ...] = (
         _random_batches,
         "random packets gather in the ring for the next interrupt and from there have less far to "
         "overflow it: losses at the ring below 1 % may be too small by powers of ten",
+        doubted=False,
+    ),
+    Limit(
+        _many_interrupts,
+        "interrupts take a tenth of the core or more, and their own time makes them fewer than is "
+        "said: the carried rate may be 40 % too low or 20 % too high, and near livelock several "
+        "times",
         doubted=False,
     ),
 )

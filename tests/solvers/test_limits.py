@@ -53,6 +53,16 @@ def tiny(capacity: int, latency: float, rate: float) -> CapturePath:
     return replace(path, buffer=Buffer(capacity))
 
 
+def many_interrupts(rate: float, work: float, packets: float, share: float) -> CapturePath:
+    """One per so many packets, each as long as to take such a share of the core."""
+    path = CapturePath.same_core(
+        rate=rate, ring=512, capacity=4096, kernel_cost=0.3, consumer_cost=work,
+        service="deterministic", arrivals="cbr",
+    )  # fmt: skip
+    driver = Driver(interrupt_cost=share * packets / rate, throttle=rate / packets)
+    return replace(path, kernel=replace(path.kernel, driver=driver))
+
+
 def gathering(rate: float, work: float, block: int) -> CapturePath:
     """Interrupts 100 packets' time apart, and a buffer of two halves."""
     path = CapturePath.same_core(
@@ -133,6 +143,20 @@ def test_several_processes(path):
     states(path, "2.5 times")
     assert 0.5 < ratio(path) < 2.5
     assert abs(ratio(path) - 1.0) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("rate", "work"), [(1.8, 0.3), (1.5, 0.4), (0.55, 1.4), (1.0, 0.9), (2.0, 0.25)]
+)
+@pytest.mark.parametrize("share", [0.15, 0.35])
+def test_interrupts_that_take_much_of_a_core(rate, work, share):
+    path = many_interrupts(rate, work, 8.0, share)
+    states(path, "their own time makes them fewer")
+    near_livelock = 0.3 * rate + share > 0.85
+    assert 0.6 < ratio(path) < (5.0 if near_livelock else 1.2)
+    assert not any(
+        "their own time" in limit.says for limit in limits(many_interrupts(rate, work, 8.0, 0.02))
+    )
 
 
 @pytest.mark.parametrize("rate", [0.7, 0.8, 0.9])
