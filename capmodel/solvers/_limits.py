@@ -15,6 +15,7 @@ import numpy.typing as npt
 from capmodel.formulary._elementwise import floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
+from capmodel.solvers._blocks import BLOCK_KINDS
 from capmodel.solvers._gathering import gathered
 
 Flags = npt.NDArray[np.bool_]
@@ -108,6 +109,18 @@ def _random_batches(path: CapturePath) -> bool:
     return random and some(gathered(path) > 1.0)
 
 
+def _several_woken_in_batches(path: CapturePath) -> bool:
+    several = some(floats(path.consumer.processes) > 1.0) and path.cores.pinning == "split"
+    return several and path.wakeup.policy in _SLEEPS and some(gathered(path) > 1.0)
+
+
+def _bursts_of_blocks(path: CapturePath) -> bool:
+    """What a burst brings beyond what is read while it lasts does not fit easily."""
+    bursts = path.arrivals.process == "on_off" and path.buffer.kind in BLOCK_KINDS
+    work = path.consumer.cost * path.consumer.processes
+    return bursts and some(floats(path.arrivals.peak_rate) * work > 1.0)
+
+
 def batch_over_half_buffer(path: CapturePath) -> Array:
     """What the kernel takes for one interrupt before the reader's turn, over half of the buffer."""
     together = gathered(path)
@@ -174,7 +187,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         _random_batches,
         "random packets gather in the ring for the next interrupt and from there have less far to "
-        "overflow it: losses at the ring below 1 % may be too small by powers of ten",
+        "overflow it: losses at the ring below 1 % may be too small by powers of ten, and a ring "
+        "that holds less than two such batches may lose up to 5 points more than is said",
         doubted=False,
     ),
     Limit(
@@ -182,6 +196,18 @@ LIMITS: tuple[Limit, ...] = (
         "interrupts take a tenth of the core or more, and their own time makes them fewer than is "
         "said: the carried rate may be 40 % too low or 20 % too high, and near livelock several "
         "times",
+        doubted=False,
+    ),
+    Limit(
+        _several_woken_in_batches,
+        "several processes that are woken within a batch of one interrupt: wakeups may be nine "
+        "times too few, the carried rate is not concerned",
+        doubted=False,
+    ),
+    Limit(
+        _bursts_of_blocks,
+        "a block is given back only as a whole: of bursts that are faster than the reader up to 12 "
+        "points less may be captured than is said",
         doubted=False,
     ),
 )

@@ -27,6 +27,13 @@ ACCURACY = (
 _LEAST = 1e-9  # of the mean rate: what stands for silence, which has no rate
 
 
+BUSY = (
+    "the closed form solves every phase of the arrivals as if it lasted, each moved towards the "
+    "mean rate by what ring and buffer hold: sojourn times may be up to a hundred times too short, "
+    "and the captured share is rough where busy phases overload what idle ones work off"
+)
+
+
 def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) -> Solution:
     """The mean over the phases of the arrivals, weighted by time, each as Poisson arrivals.
 
@@ -82,7 +89,7 @@ def solve_phases(path: CapturePath, solve: Callable[[CapturePath], Solution]) ->
             sum(drops.values()) < LEAST_DROPS, REGIMES.index("unsaturated"), _regime(shares, each)
         ),
         captured_std=mixed("captured_std"),
-        notes=tuple(dict.fromkeys(note for one in each for note in one.notes)),
+        notes=(BUSY, *dict.fromkeys(note for one in each for note in one.notes)),
     )
 
 
@@ -96,8 +103,9 @@ def _smoothing(path: CapturePath, shape: MAP) -> Array:
     """How much of the distance of a phase's rate from the mean is felt [-]; `shape` has rate 1."""
     kernel, work = path.kernel, path.consumer.cost * path.consumer.processes
     in_ring = kernel.ring * np.maximum(kernel.cost, _LEAST * work)
-    # behind a kernel that is the slower one the buffer is no help
-    behind = kernel.cost + path.wakeup.cost > work
+    # behind a kernel that is the slower one the buffer is no help; on one core it never is
+    per_packet = path.wakeup.cost / path.buffer.block  # a block of packets has one signal
+    behind = (kernel.cost + per_packet > work) & (path.cores.pinning != "same")
     held = in_ring + np.where(behind, 0.0, path.buffer.capacity * work)
     packets = np.asarray(held * path.arrivals.rate, dtype=np.float64)
     variance = float(shape.shares @ (shape.phase_rates - 1.0) ** 2)

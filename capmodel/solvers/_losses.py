@@ -41,7 +41,21 @@ def loss_at_ring(
             offered, kernel_rate, ring, 1.0 / floats(looks), scv, path.kernel.scv
         )
         return where(batch > 0.0, loss + (1.0 - loss) * batch, loss)
-    return _burst_loss(path, offered, minimum(kernel_rate, 2.0 * offered), ring)
+    loss = _burst_loss(path, offered, minimum(kernel_rate, 2.0 * offered), ring)
+    batch = batch_loss_in_bursts(path, offered, kernel_rate, looks)
+    return where(batch > 0.0, loss + (1.0 - loss) * batch, loss)
+
+
+def batch_loss_in_bursts(
+    path: CapturePath, peak: Array, kernel_rate: Array, looks: Number
+) -> Array:
+    """Share of a burst lost between interrupts [-]: a kernel that it saturates looks once."""
+    arrivals, kernel = path.arrivals, path.kernel
+    ring, period = floats(kernel.ring), 1.0 / floats(looks)
+    steady = interrupt_batch_loss(peak, kernel_rate, ring, period, arrivals.scv, kernel.scv)
+    on = floats(arrivals.on)
+    once = maximum(peak * minimum(period, on) - ring, 0.0) / (peak * on)
+    return where(peak < kernel_rate, steady, once)
 
 
 def _burst_loss(path: CapturePath, peak: Array, drain: Array, room: Array) -> Array:
@@ -62,9 +76,26 @@ def loss_at_buffer(path: CapturePath, taken: Array, work: Array, scv: Array) -> 
         # whole buffers change hands: their own law has counted this loss already
         return 0.0 * load, load + path.wakeup.poll_cost * taken / path.buffer.block >= 1.0
     if arrivals.process == "on_off":
-        drain = where(work > 0.0, reciprocal(work), np.inf)
-        return _burst_loss(path, taken, minimum(drain, 2.0 * taken), capacity), load >= 1.0
+        load, room = taken * reading_time(path, work), room_for_bursts(path)
+        drain = where(load > 0.0, taken * reciprocal(load), np.inf)
+        return _burst_loss(path, taken, minimum(drain, 2.0 * taken), room), load >= 1.0
     return loss_gg1k_diffusion(load, capacity, scv + path.consumer.scv), load >= 1.0
+
+
+def reading_time(path: CapturePath, work: Array) -> Array:
+    """Consumer time per packet, its part of the read call for a whole block included [s]."""
+    if path.buffer.kind not in BLOCK_KINDS:
+        return work
+    each = path.wakeup.poll_cost * path.consumer.processes / path.buffer.block
+    return np.asarray(work + each)
+
+
+def room_for_bursts(path: CapturePath) -> Array:
+    """Packets that a burst finds room for: a block is given back only as a whole."""
+    capacity = floats(path.buffer.capacity)
+    if path.buffer.kind not in BLOCK_KINDS:
+        return capacity
+    return maximum(capacity - path.buffer.block, 1.0)
 
 
 def burst_backlog(

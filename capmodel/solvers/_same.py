@@ -72,8 +72,16 @@ def solve_same(path: CapturePath) -> Outcome:
     )
     work = floats(path.consumer.cost * path.consumer.processes)
     at_card = minimum(offered, load.cap)
-
     reading = work + _read_cost(path, at_card)
+    if arrivals.process != "on_off" and some(at_card > load.looks):
+        carried = same_core_carried_rate(at_card, cost, reading, drop_cost, share)
+        handling = (carried * cost + (at_card - carried) * drop_cost) / at_card
+        # what the ring does not hold between two interrupts never costs the core a thing
+        batch = interrupt_batch_loss(
+            at_card, reciprocal(handling), kernel.ring, 1.0 / floats(load.looks), scv, kernel.scv
+        )
+        at_card = where(batch > 0.0, at_card * (1.0 - batch), at_card)
+
     interrupted = np.zeros_like(at_card)
     carried = same_core_carried_rate(at_card, cost, reading, drop_cost, share)
     # the kernel goes first: it empties the ring and is interrupted again, overload or not; how
@@ -94,14 +102,11 @@ def solve_same(path: CapturePath) -> Outcome:
     )
     bursts = None
     if arrivals.process == "on_off":
-        bursts = bursts_on_one_core(path, at_card, cost, drop_cost, reading, interrupted)
+        bursts = bursts_on_one_core(
+            path, at_card, cost, drop_cost, reading, interrupted, load.looks
+        )
         ring_loss = bursts.ring_loss
         carried = at_card * (1.0 - ring_loss) * (1.0 - bursts.lost)
-    else:
-        batch = interrupt_batch_loss(
-            at_card, reciprocal(cost), kernel.ring, 1.0 / floats(load.looks), scv, kernel.scv
-        )
-        ring_loss = where(batch > 0.0, ring_loss + (1.0 - ring_loss) * batch, ring_loss)
     taken = at_card * (1.0 - ring_loss)
 
     # below overload the consumer works in what the kernel leaves: its packets take longer
@@ -119,7 +124,7 @@ def solve_same(path: CapturePath) -> Outcome:
         waits = replace(waits, full=bursts.backlog)
     small_loss = waits.lost + (1.0 - waits.lost) * random_loss
     lost = where(overload, flood_loss, small_loss)
-    drops = at_card * ring_loss + (offered - at_card)
+    drops = at_card * ring_loss + (offered - at_card)  # what was lost before included
     return _outcome(path, offered, drops, taken, lost, needed, waits)
 
 
@@ -229,7 +234,11 @@ def _outcome(
     regime = where(
         overload,
         regime_index("shared core"),
-        where(waits.lost > 1e-6, regime_index("buffer"), regime_index("unsaturated")),
+        where(
+            waits.lost > 1e-6,
+            regime_index("buffer"),
+            where(ring_drops > 1e-6 * offered, regime_index("card"), regime_index("unsaturated")),
+        ),
     )
     direct = path.buffer.kind == "ring"
     zero = 0.0 * buffer_drops

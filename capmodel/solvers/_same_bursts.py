@@ -19,7 +19,8 @@ from capmodel.formulary.burst_backlog import (
     mean_backlog_on_off_fluid,
 )
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
-from capmodel.path import CapturePath
+from capmodel.path import CapturePath, Number
+from capmodel.solvers._losses import batch_loss_in_bursts
 
 _NOTHING = 1e-300
 
@@ -35,7 +36,7 @@ class Bursts:
 
 def bursts_on_one_core(
     path: CapturePath, offered: Array, cost: Array, drop_cost: Array, work: Array,
-    interrupted: Array,
+    interrupted: Array, looks: Number,
 ) -> Bursts:  # fmt: skip
     """Losses of bursts of `offered` [1/s] at these costs per packet [s]."""
     arrivals, ring, room = path.arrivals, floats(path.kernel.ring), floats(path.buffer.capacity)
@@ -49,6 +50,8 @@ def bursts_on_one_core(
         ring_loss = loss_on_off_fluid(offered, pace, 1.0 / on, 1.0 / off, ring)
     else:
         ring_loss = loss_on_off_deterministic(offered, pace, on, off, ring)
+    batch = batch_loss_in_bursts(path, offered, fastest, looks)
+    ring_loss = where(batch > 0.0, ring_loss + (1.0 - ring_loss) * batch, ring_loss)
     # per second of bursts there is this much time, pauses included; nothing takes more
     room_time = maximum((on + off) / on - interrupted, 0.0)
     cheapest = minimum(cost, drop_cost)

@@ -18,7 +18,14 @@ from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
 from capmodel.solvers._drivers import DriverLoad, driver_load
 from capmodel.solvers._gathering import Batches
-from capmodel.solvers._losses import burst_backlog, loss_at_buffer, loss_at_ring, ring_backlog
+from capmodel.solvers._losses import (
+    burst_backlog,
+    loss_at_buffer,
+    loss_at_ring,
+    reading_time,
+    ring_backlog,
+    room_for_bursts,
+)
 from capmodel.solvers._outcome import Outcome, regime_index, with_idle
 from capmodel.solvers._shares import (
     Flags,
@@ -52,7 +59,7 @@ def solve_split(path: CapturePath) -> Outcome:
     consumer_loss, overload = loss_at_buffer(path, taken, work, departures)
     if arrivals.process == "on_off":
         # the ring spreads a burst: a consumer that keeps up with the kernel is not overloaded
-        keeps_up = stage.kernel_rate * work < 1.0
+        keeps_up = stage.kernel_rate * reading_time(path, work) < 1.0
         consumer_loss = where(keeps_up, 0.0, consumer_loss)
         overload = overload & ~keeps_up
     kept = 1.0 - stage.share_lost
@@ -185,9 +192,11 @@ def _occupancies(
     in_buffer = where(load >= 1.0 - 1e-9, capacity, steady)
     if stage.held is not None:
         in_buffer = minimum(stage.held, capacity)
-    if path.arrivals.process == "on_off" and stage.held is None:
-        fluid = burst_backlog(path, offered, stage.kernel_rate, taken, work, capacity)
-        in_buffer = where(overload, fluid, in_buffer)
+    if path.arrivals.process == "on_off":
+        each, room = reading_time(path, work), room_for_bursts(path)
+        fluid = burst_backlog(path, offered, stage.kernel_rate, taken, each, room)
+        gathered = 0.0 if stage.held is None else stage.held
+        in_buffer = where(overload, minimum(fluid + gathered, capacity / duty_of(path)), in_buffer)
     if path.buffer.kind == "ring":
         return in_buffer, np.zeros_like(in_buffer)
     return in_ring, in_buffer

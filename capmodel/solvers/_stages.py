@@ -24,7 +24,9 @@ from capmodel.solvers._blocks import (
     calls_per_block,
     with_reads,
 )
+from capmodel.solvers._losses import reading_time
 from capmodel.solvers._shares import (
+    bursts_per_second,
     departure_scv,
     reciprocal,
 )
@@ -216,7 +218,14 @@ def _block_stage(
     behind = (asleep <= _RARELY) & (cost > 0.0)
     kernel_rate = where(behind, minimum(kernel_rate, reciprocal(both)), kernel_rate)
     one = np.ones_like(lost)
+    if path.arrivals.process == "on_off":
+        # who falls behind in a burst has the buffer and the pause: that is counted apart
+        slow = flow * reading_time(path, work) >= 1.0
+        lost, behind = where(slow, 0.0, lost), behind & ~slow
+        kernel_rate = where(slow, most(np.zeros_like(work)), kernel_rate)
+        asleep = where(slow, minimum(bursts_per_second(path) * reciprocal(closed), 1.0), asleep)
     delay = wakeup.cost + wakeup.latency + wakeup.poll_cost
+    waiting = one if path.arrivals.process == "on_off" else asleep
     return Stage(
         kernel_rate=kernel_rate,
         share_lost=lost,
@@ -227,5 +236,5 @@ def _block_stage(
         busy=path.wakeup.poll_cost * one,
         peak=one,
         fill=0.0 * one,
-        held=block_occupancy(path.buffer, wakeup, flow, lost, asleep, work, delay),
+        held=block_occupancy(path.buffer, wakeup, flow, lost, waiting, work, delay),
     )

@@ -237,3 +237,84 @@ def test_of_a_whole_sample_one_is_enough():
 def test_a_prediction_carries_the_note():
     small = capmodel.predict(1.2e6, 64, "pf_packet", buffer="8 slots", solver="closed_form")
     assert any("one wakeup leaves" in text for text in small.warnings)
+
+
+def both(**arguments: object) -> tuple[capmodel.Prediction, capmodel.Prediction]:
+    said, seen = (
+        capmodel.predict(size=64, duration=1e9, solver=solver, **arguments)
+        for solver in ("closed_form", "simulation")
+    )
+    return said, seen
+
+
+@pytest.mark.parametrize(
+    ("rate", "consumers", "arrivals"),
+    [("400kpps", 2, "cbr"), ("300kpps", 3, "poisson"), ("600kpps", 2, "poisson")],
+)
+def test_wakeups_of_several_within_a_batch(rate, consumers, arrivals):
+    said, seen = both(rate=rate, consumers=consumers, arrivals=arrivals)
+    assert any("nine times too few" in text for text in said.warnings)
+    assert 2.0 * said.wakeup_rate < seen.wakeup_rate < 9.0 * said.wakeup_rate
+    assert said.captured == pytest.approx(seen.captured, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("backend", "bursts", "work", "rate"),
+    [
+        ("bpf", "bursts(on=1ms,off=9ms)", "3us", "60kpps"),
+        ("bpf", "bursts(on=1ms,off=9ms,random=no)", "3us", "60kpps"),
+        ("zcbpf", "bursts(on=2ms,off=18ms)", "2us", "60kpps"),
+        ("tpacket_v3", "bursts(on=10ms,off=90ms)", "3us", "100kpps"),
+        ("tpacket_v3", "bursts(on=1ms,off=9ms)", "3us", "60kpps"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:rate .* during bursts exceeds the wire speed")
+def test_bursts_into_blocks(backend, bursts, work, rate):
+    said, seen = both(rate=rate, backend=backend, arrivals=bursts, work=work)
+    assert any("given back only as a whole" in text for text in said.warnings)
+    assert -0.03 < said.captured - seen.captured < 0.12
+
+
+@pytest.mark.parametrize("ring", [32, 64])
+@pytest.mark.parametrize(
+    ("backend", "pinning", "rate"),
+    [("pf_packet", "same", "200kpps"), ("tpacket_v3", "split", "200kpps"),
+     ("pf_ring", "split", "200kpps"), ("pf_packet", "split", "200kpps")],
+)  # fmt: skip
+def test_bursts_into_rings_smaller_than_an_interval(ring, backend, pinning, rate):
+    """Within 7 points; without the law for what gathers nothing was lost of some."""
+    said, seen = both(
+        rate=rate, backend=backend, pinning=pinning, ring=ring, arrivals="bursts(on=1ms,off=4ms)"
+    )
+    assert seen.captured < 0.96
+    assert said.captured == pytest.approx(seen.captured, abs=0.07)
+
+
+@pytest.mark.parametrize(
+    ("backend", "rate", "ring"),
+    [("pf_packet", "1.27Mpps", 32), ("bpf", "1Mpps", 32), ("tpacket_v3", "1Mpps", 64),
+     ("pf_packet", "900kpps", 64)],
+)  # fmt: skip
+def test_a_small_ring_spares_an_overloaded_core(backend, rate, ring):
+    """What the card drops costs no time: more is captured than with a large ring."""
+    said, seen = both(backend=backend, rate=rate, ring=ring, pinning="same")
+    assert said.captured == pytest.approx(seen.captured, abs=0.07)
+    if rate == "1.27Mpps":
+        large, _ = both(backend=backend, rate=rate, ring=256, pinning="same")
+        assert said.captured > large.captured + 0.2
+
+
+@pytest.mark.parametrize(
+    ("backend", "pinning", "arrivals", "work", "rate"),
+    [
+        ("tpacket_v3", "split", "mmpp(high=500kpps,low=10kpps,on=10ms,off=90ms)", "3us", "100kpps"),
+        ("tpacket_v3", "split", "mmpp(high=600kpps,low=200kpps,on=5ms,off=15ms)", "2us", "300kpps"),
+        ("pf_packet", "same", "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)", "0s", "200kpps"),
+        ("bpf", "split", "mmpp(high=1Mpps,low=50kpps,on=3ms,off=20ms)", "1us", "200kpps"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:rate .* exceeds the wire speed")
+def test_busy_phases(backend, pinning, arrivals, work, rate):
+    said, seen = both(rate=rate, backend=backend, pinning=pinning, arrivals=arrivals, work=work)
+    assert any("as if it lasted" in text for text in said.warnings)
+    assert said.captured == pytest.approx(seen.captured, abs=0.12)
