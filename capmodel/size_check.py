@@ -60,6 +60,8 @@ class SizeCheck:
         if self.loss > 0.0:
             lost = f"{format_share(self.loss)} (+/- {format_share(self.half_width, 2)})"
         text = f"simulation of {self.packets:,} packets lost {lost}"
+        if self.half_width > self.target:
+            text += "; its noise is larger than what may be lost and it tells little"
         unseen = f" (it cannot see losses below {format_share(_SEEN)})"
         return text + (unseen if self.target < _SEEN else "")
 

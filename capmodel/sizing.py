@@ -17,7 +17,7 @@ from capmodel.prediction import Prediction
 from capmodel.quantities import BufferSize, format_share, format_size, parse_share
 from capmodel.results import INTERVAL_LEVEL, STAGES
 from capmodel.size_check import SizeCheck, check_size
-from capmodel.solvers import solve
+from capmodel.solvers import SOLVERS, select, solve
 from capmodel.solvers._limits import too_small
 
 __all__ = ["RequiredBuffer", "required_buffer"]
@@ -246,6 +246,15 @@ def _base(rate: float | str, stage: str, arguments: dict[str, Any]) -> Predictio
     return replace(usual, workload=endless, inputs={**usual.inputs, "duration": None})
 
 
+def _quiet(path: CapturePath) -> str | None:
+    """The solver that `predict` would ask; the first that takes the path if that one is noisy."""
+    chosen = select(path).name
+    if chosen not in _NOISY:
+        return chosen
+    able = (name for name, solver in SOLVERS.items() if solver.accepts(path) is None)
+    return next((name for name in able if name not in _NOISY), None)
+
+
 class _Sizes:
     """Predictions by size, each made once."""
 
@@ -261,7 +270,7 @@ class _Sizes:
         """The set-up with so many slots."""
         if slots not in self._known:
             p, (choices, path) = self._base, self._assembled(slots)
-            solution = solve(path, self._solver)
+            solution = solve(path, self._solver or _quiet(path))
             if solution.solver in _NOISY:
                 raise ValueError(
                     "the size cannot be found by simulation, and no other solver takes this path"

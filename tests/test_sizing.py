@@ -12,6 +12,7 @@ from capmodel import Bursts, CapturePath, predict, required_buffer, solve
 from capmodel.cli import COMMANDS, main
 from capmodel.formulary import buffer_for_loss_on_off
 from capmodel.simulation.run import simulate
+from capmodel.size_check import SizeCheck
 from capmodel.sizing import MOST_SLOTS, RequiredBuffer, _smallest
 from capmodel.solvers import simulation
 
@@ -306,3 +307,16 @@ def test_the_command_says_when_none_is_enough(capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["slots"] is None
     assert main(["buffer", "--rate", "1.27Mpps"]) == 2
     assert "--loss" in capsys.readouterr().err
+
+
+def test_a_machine_that_is_predicted_by_simulation_is_sized_all_the_same() -> None:
+    found = required_buffer(
+        3e5, loss=1e-3, machine="epyc_vm", backend="tpacket_v3", arrivals="poisson", work="2us"
+    )
+    assert found.prediction.solver != "simulation"
+    assert found.prediction.loss <= 1e-3
+
+
+def test_a_check_that_is_too_noisy_says_so() -> None:
+    assert "tells little" in SizeCheck(1e-3, 1_000_000, 3.3e-3, 7.8e-3).words
+    assert "tells little" not in SizeCheck(1e-3, 1_000_000, 8e-4, 1e-4).words

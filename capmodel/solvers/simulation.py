@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from capmodel.numerics.arrival_process import MAP
-from capmodel.path import Arrivals, CapturePath
+from capmodel.path import CapturePath
 from capmodel.results import REGIMES, Solution
 from capmodel.simulation.run import MISSING, SimulationResult, refusal, simulate
 from capmodel.solvers._gradual import gradual
@@ -21,7 +21,8 @@ __all__ = ["NAME", "accepts", "doubts", "simulated_loss", "solve"]
 
 NAME = "simulation"
 _PACKETS, _REPLICATIONS = 1_000_000, 8
-_BURSTS, _MOST_PACKETS = 200, 16_000_000  # in a replication; in all
+_BURSTS, _BLOCKS = 200, 6  # in a replication
+_MOST_PACKETS = 16_000_000  # in all
 
 _Activities = dict[str, dict[str, tuple[str, ...]]]  # core, activity, what was counted for it
 
@@ -142,7 +143,7 @@ def _at(part: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
 
 
 def _solve_one(path: CapturePath) -> tuple[Solution, float]:
-    result = simulate(path, packets=_packets(path.arrivals), replications=_REPLICATIONS)
+    result = simulate(path, packets=_packets(path), replications=_REPLICATIONS)
     mean, width = result.mean, result.half_width["captured"]
     ring, buffer = _finite(path, result)
     carried = max(mean["offered_rate"] - ring - buffer, 0.0)
@@ -175,15 +176,17 @@ def _solve_one(path: CapturePath) -> tuple[Solution, float]:
     return solution, width
 
 
-def _packets(arrivals: Arrivals) -> int:
-    """More where they come in bursts, so that every replication sees many of them."""
-    if arrivals.phases is None:
-        return _PACKETS
-    phases = arrivals.phases
+def _packets(path: CapturePath) -> int:
+    """More where they come in bursts or fill large blocks: every replication sees many of them."""
+    whole = path.buffer.block if path.buffer.kind in ("double", "blocks") else 0.0
+    least = max(_PACKETS, int(_BLOCKS * _REPLICATIONS * whole))
+    if path.arrivals.phases is None:
+        return min(least, _MOST_PACKETS)
+    phases = path.arrivals.phases
     moves = (phases.silent + phases.arriving) * (1.0 - np.eye(phases.order))
     slowest = float(moves.sum(axis=1).min()) if phases.order > 1 else phases.rate
     per_burst = phases.rate / slowest
-    return int(min(max(_PACKETS, _BURSTS * _REPLICATIONS * per_burst), _MOST_PACKETS))
+    return int(min(max(least, _BURSTS * _REPLICATIONS * per_burst), _MOST_PACKETS))
 
 
 def _finite(path: CapturePath, result: SimulationResult) -> tuple[float, float]:
