@@ -106,7 +106,9 @@ def _inside(points: Array, bracket: Array, always: bool) -> Array:
     """Shift points to the middle of the bracket: those whose mean is outside, or all."""
     low, high = bracket
     mean = points[:, :-1].mean(-1)
-    outside = np.isfinite(high - low) & (low < high) & (always | (mean <= low) | (mean >= high))
+    known = np.isfinite(low) & np.isfinite(high)  # an open end has no middle to go to
+    low, high = np.where(known, low, 0.0), np.where(known, high, 0.0)
+    outside = known & (low < high) & (always | (mean <= low) | (mean >= high))
     middle = np.where(outside, 0.5 * (low + high), mean)
     shift = np.ones(points.shape[-1])
     shift[-1] = 0.0

@@ -38,6 +38,7 @@ from capmodel.solvers._shares import (
     bursts_per_second,
     departure_scv,
     duty_of,
+    random_waits,
     reciprocal,
 )
 from capmodel.solvers._vacations import cycle, vacation
@@ -199,7 +200,13 @@ def _time_in_buffer(
     woken = minimum(cycles / path.consumer.processes * together * reciprocal(taken), 1.0)
     started = woken * (waits.awake + waits.wakes * wakeup.switch_cost)
     others = 0.5 * ((gathered - 1.0) * kernel.cost + (together - 1.0) * each)
-    return np.asarray(each + waits.held + started + others)
+    # random arrivals and services wait for each other's work, as in a queue with both services in
+    # one, and the kernel goes first meanwhile
+    both, load = kernel.cost + work, minimum(taken * (kernel.cost + work), 1.0 - 1e-9)
+    spread = kernel.scv * kernel.cost**2 + path.consumer.scv * work**2
+    scv = floats(spread) * reciprocal(floats(both) ** 2)
+    random = random_waits(load, floats(path.arrivals.scv), scv) * both * stretch
+    return np.asarray(each + waits.held + started + others + random)
 
 
 def _outcome(

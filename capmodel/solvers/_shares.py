@@ -8,7 +8,9 @@ import numpy.typing as npt
 from capmodel.formulary._elementwise import (
     floats,
     inverse,
+    maximum,
     minimum,
+    some,
     where,
 )
 from capmodel.formulary._typing import Array
@@ -48,3 +50,21 @@ def duty_of(path: CapturePath) -> Array:
     if arrivals.process != "on_off":
         return np.asarray(1.0)
     return floats(arrivals.on / (arrivals.on + arrivals.off))
+
+
+def random_waits(load: Array, arrival_scv: Array, service_scv: Array) -> Array:
+    r"""Services that a packet waits for on average, because arrivals and services are random [-].
+
+    :math:`\frac{\rho}{1 - \rho} \frac{c_a^2 + c_s^2}{2} g`, exact for Poisson arrivals with
+    :math:`g = 1`; below, :math:`g = e^{-2 (1 - \rho)(1 - c_a^2)^2 / 3 \rho (c_a^2 + c_s^2)}`
+    (W. Kraemer, M. Langenbach-Belz, 8th Int. Teletraffic Congress, 1976): regular arrivals at low
+    load hardly meet. 0 where neither is random.
+    """
+    spread = arrival_scv + service_scv
+    if not some(spread > 0.0):
+        return 0.0 * load
+    below = minimum(load, 1.0 - 1e-9)
+    idle = 1.0 - below
+    regular = maximum(1.0 - arrival_scv, 0.0) ** 2
+    meets = 2.0 * idle * regular * reciprocal(3.0 * below * spread)
+    return where(spread > 0.0, 0.5 * below * spread / idle * np.exp(-meets), 0.0)

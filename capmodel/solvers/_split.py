@@ -33,6 +33,7 @@ from capmodel.solvers._shares import (
     bursts_per_second,
     departure_scv,
     duty_of,
+    random_waits,
     reciprocal,
 )
 from capmodel.solvers._stages import Stage, stage_of
@@ -89,7 +90,7 @@ def solve_split(path: CapturePath) -> Outcome:
     zero = 0.0 * buffer_drops
     flow = minimum(carried, stage.kernel_rate)
     ring_occupancy, buffer_occupancy = _occupancies(
-        path, ring_load, scv, stage, flow, work, at_card, taken, overload
+        path, ring_load, scv, stage, flow, work, at_card, taken, overload, departures
     )
     ring_occupancy = ring_occupancy + batches.gathering(minimum(spare, 1.0))
     kept_full = load.keeps_full(offered, kernel)
@@ -172,7 +173,7 @@ def _in_batches(
 
 def _occupancies(
     path: CapturePath, ring_load: Array, scv: Array, stage: Stage, carried: Array, work: Array,
-    offered: Array, taken: Array, overload: Flags,
+    offered: Array, taken: Array, overload: Flags, departures: Array,
 ) -> tuple[Array, Array]:  # fmt: skip
     ring, capacity = each_floats(path.kernel.ring, path.buffer.capacity)
     spread = scv + path.kernel.scv
@@ -187,8 +188,11 @@ def _occupancies(
     # one sleep cycle: fills from its first packet on, drains at the rest of the consumer's rate
     drain = stage.peak * work / room
     cycles = stage.cycles / stage.sleepers
-    waiting = 0.5 * ((1.0 + stage.peak) * stage.fill + stage.peak * drain) * cycles
-    steady = minimum(load + minimum(waiting, stage.peak), capacity)
+    behind_first = maximum(stage.peak - 1.0, 0.0)  # the first is in service then, not waiting
+    waiting = 0.5 * ((1.0 + stage.peak) * stage.fill + behind_first * drain) * cycles
+    # what random services leave waiting, beside what a sleep does
+    random = load * random_waits(load, departures, floats(path.consumer.scv))
+    steady = minimum(load + minimum(waiting, stage.peak) + random, capacity)
     in_buffer = where(load >= 1.0 - 1e-9, capacity, steady)
     if stage.held is not None:
         in_buffer = minimum(stage.held, capacity)

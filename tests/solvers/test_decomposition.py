@@ -197,6 +197,17 @@ def test_any_size_any_unit(rate, ring, capacity, work, waits, scv, unit):
     accounted(decomposition.solve(path))
 
 
+@pytest.mark.parametrize(("capacity", "wakeup"), [(1, 0.0), (65, 1.0)])
+def test_where_no_start_converges_it_says_so(capacity, wakeup):
+    """A flood of regular packets between two equal and regular servers."""
+    path = split(
+        rate=10.0**0.515625, ring=325, capacity=capacity, kernel_cost=1.0, consumer_cost=1.0,
+        wakeup_cost=wakeup, wakeup_latency=0.0, poll_cost=0.0, service=0.0,
+    )  # fmt: skip
+    with pytest.raises(ArithmeticError, match="none of 3 starts converged"):
+        decomposition.solve(path)
+
+
 def test_doubts_itself_where_the_kernel_is_a_clock():
     """A constant kernel and a constant consumer resonate, which Erlang-4 does not."""
     assert "closed form" in decomposition.doubts(split(service="deterministic"))
