@@ -53,7 +53,7 @@ def test_bursts_need_what_the_inverse_of_anick_mitra_sondhi_says(load: float, lo
 )  # fmt: skip
 def test_one_slot_less_is_not_enough_and_no_smaller_size_is(arguments: dict[str, object]) -> None:
     """By the solver, from what must be held in any case on."""
-    found = required_buffer(loss=1e-3, **arguments)  # type: ignore[arg-type]
+    found = required_buffer(loss=1e-3, **arguments)
     assert found.slots is not None
     assert found.solved is not None
     assert found.loss <= 1e-3
@@ -75,7 +75,7 @@ UNDERSIZED: list[dict[str, object]] = [
 def test_a_simulation_with_another_seed_loses_no_more(arguments: dict[str, object]) -> None:
     """Sizes that the closed form alone would make so small that up to 80 % are lost."""
     pytest.importorskip("numba")
-    found = required_buffer(**arguments)  # type: ignore[arg-type]
+    found = required_buffer(**arguments)
     assert found.slots is not None
     lost = simulate(found.prediction.path, seed=77).mean["loss"]
     assert lost <= max(float(str(arguments["loss"])), 1e-5)
@@ -194,7 +194,7 @@ def test_memory_is_what_the_slots_take() -> None:
 def test_where_no_buffer_is_enough_the_bottleneck_is_named(
     arguments: dict[str, object], bottleneck: str, words: str
 ) -> None:
-    found = required_buffer(loss=1e-6, **arguments)  # type: ignore[arg-type]
+    found = required_buffer(loss=1e-6, **arguments)
     assert not found.enough
     assert found.change == ""
     assert found.prediction.bottleneck == bottleneck
@@ -202,7 +202,7 @@ def test_where_no_buffer_is_enough_the_bottleneck_is_named(
     assert words in found.reason
     assert found.reason.count(". ") == 0  # one sentence
     for slots in (1, 64, 4096, 2**20):
-        usual = predict(**arguments, buffer=f"{slots} slots", duration="24h")  # type: ignore[arg-type]
+        usual = predict(**arguments, buffer=f"{slots} slots", duration="24h")
         assert usual.loss > 1e-6
 
 
@@ -221,8 +221,8 @@ def test_a_ring_is_found_by_the_same_search() -> None:
 class Fake:
     """Sizes whose losses are given by a function."""
 
-    def __init__(self, loss) -> None:  # type: ignore[no-untyped-def]
-        self.loses, self.asked = self._remembered, {}  # type: ignore[var-annotated]
+    def __init__(self, loss) -> None:
+        self.loses, self.asked = self._remembered, {}
         self._loss = loss
 
     def _remembered(self, slots: int) -> float:
@@ -235,7 +235,7 @@ class Fake:
 @pytest.mark.parametrize("first", [1, 2, 3, 1000, 2**20 + 1, MOST_SLOTS])
 def test_the_search_finds_the_first_that_is_enough(first: int) -> None:
     sizes = Fake(lambda slots: 0.0 if slots >= first else 1.0 / slots)
-    assert _smallest(sizes, 1e-12) == first  # type: ignore[arg-type]
+    assert _smallest(sizes, 1e-12) == first
     assert len(sizes.asked) <= 70
 
 
@@ -243,7 +243,7 @@ def test_the_search_finds_the_first_that_is_enough(first: int) -> None:
 def test_a_loss_that_rises_again_is_coped_with(low: int, high: int) -> None:
     """As where a large buffer outgrows the caches: only sizes from low to high are enough."""
     sizes = Fake(lambda slots: 1e-9 if low <= slots <= high else abs(slots - low) / (slots + low))
-    found = _smallest(sizes, 1e-6)  # type: ignore[arg-type]
+    found = _smallest(sizes, 1e-6)
     assert found == low
 
 
@@ -278,7 +278,7 @@ def test_a_buffer_that_outgrows_the_caches_is_no_answer() -> None:
 )
 def test_bad_input_is_one_sentence(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        required_buffer(2e5, **arguments)  # type: ignore[arg-type]
+        required_buffer(2e5, **arguments)
 
 
 ASK = ["buffer", "--rate", "300kpps", "--arrivals", "poisson", "--work", "2us", "--loss", "0.1%"]

@@ -13,16 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from capmodel.formulary._elementwise import clip, floats, inverse, maximum, minimum, some, where
+from capmodel.formulary._elementwise import clip, floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath, Number
 from capmodel.solvers._drivers import DriverLoad, driver_load
-
-Flags = npt.NDArray[np.bool_]
-
-_NOTHING = 1e-300
+from capmodel.solvers._shares import Flags, reciprocal
 
 
 def gathered(path: CapturePath) -> Array:
@@ -47,7 +43,7 @@ def looks_per_second(load: DriverLoad, rate: Array, scv: Number) -> Array:
     if not some(mix > 0.0):
         return regular
     period = 1.0 / floats(load.looks)
-    random = inverse(period + np.exp(-rate * period) * inverse(rate, _NOTHING), _NOTHING)
+    random = reciprocal(period + np.exp(-rate * period) * reciprocal(rate))
     return np.asarray(where(mix > 0.0, mix * random + (1.0 - mix) * regular, regular))
 
 
@@ -70,14 +66,14 @@ class Batches:
         if not some(gather):
             return cls(load, rate, scv, ring_load, looks, 0.0 * rate)
         often = looks * where(ring_load < 0.5, 1.0, maximum(1.0 - ring_load, 0.0))
-        size = where(gather, rate * inverse(often, _NOTHING), 0.0)
+        size = where(gather, rate * reciprocal(often), 0.0)
         return cls(load, rate, scv, ring_load, looks, size)
 
     @property
     def each_second(self) -> Array:
         """Batches, or packets where none gather [1/s]."""
         gather = self.size > 0.0
-        return where(gather, self.rate * inverse(self.size, _NOTHING), self.rate)
+        return where(gather, self.rate * reciprocal(self.size), self.rate)
 
     def cycles(self, alone: Array, burst: Array, sleepers: Number) -> Array:
         """Sleeps per second, of `alone` where packets come one by one [1/s].
@@ -87,7 +83,7 @@ class Batches:
         """
         if not some(self.size > 0.0):
             return alone
-        grouped = self.each_second * maximum(1.0, self.size * inverse(burst, _NOTHING) + 0.5)
+        grouped = self.each_second * maximum(1.0, self.size * reciprocal(burst) + 0.5)
         known = (self.size > 0.0) & (burst > 0.0)
         return where(known, minimum(grouped * sleepers, alone), alone)
 
@@ -97,7 +93,7 @@ class Batches:
         And how long it looks for the rest of one, its packets coming slower than it takes them [s].
         """
         alternate = self.ring_load >= 0.5
-        gap = where(alternate, 1.0, 1.0 - self.ring_load) * inverse(self.looks, _NOTHING)
+        gap = where(alternate, 1.0, 1.0 - self.ring_load) * reciprocal(self.looks)
         known = (self.size > 0.0) & (gap > window)
         return known, self.size * maximum(delivery - work, 0.0)
 
@@ -130,5 +126,5 @@ class Batches:
         :math:`N(1 - c_k/c_a)` for :math:`N c_a`, :math:`\frac{1}{2} N (1 - c_k/c_a) \lambda c_a`
         on average.
         """
-        ahead = maximum(1.0 - delivery * inverse(work, _NOTHING), 0.0)
+        ahead = maximum(1.0 - delivery * reciprocal(work), 0.0)
         return 0.5 * self.size * ahead * minimum(self.rate * work, 1.0)

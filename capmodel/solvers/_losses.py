@@ -20,14 +20,8 @@ from capmodel.formulary.burst_backlog import (
 from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
 from capmodel.formulary.loss import loss_gg1k_diffusion
 from capmodel.path import CapturePath, Number
-from capmodel.solvers._blocks import (
-    BLOCK_KINDS,
-)
-from capmodel.solvers._shares import (
-    Flags,
-    duty_of,
-    reciprocal,
-)
+from capmodel.solvers._blocks import BLOCK_KINDS
+from capmodel.solvers._shares import Flags, duty_of, reciprocal
 
 
 def loss_at_ring(
@@ -41,7 +35,8 @@ def loss_at_ring(
             offered, kernel_rate, ring, 1.0 / floats(looks), scv, path.kernel.scv
         )
         return where(batch > 0.0, loss + (1.0 - loss) * batch, loss)
-    loss = _burst_loss(path, offered, minimum(kernel_rate, 2.0 * offered), ring)
+    on, off = each_floats(path.arrivals.on, path.arrivals.off)
+    loss = burst_loss(path, offered, minimum(kernel_rate, 2.0 * offered), on, off, ring)
     batch = batch_loss_in_bursts(path, offered, kernel_rate, looks)
     return where(batch > 0.0, loss + (1.0 - loss) * batch, loss)
 
@@ -58,11 +53,11 @@ def batch_loss_in_bursts(
     return where(peak < kernel_rate, steady, once)
 
 
-def _burst_loss(path: CapturePath, peak: Array, drain: Array, room: Array) -> Array:
+def burst_loss(
+    path: CapturePath, peak: Array, drain: Array, on: Array, off: Array, room: Array
+) -> Array:
     """Loss of bursts at a buffer that is drained at a constant rate [-]."""
-    arrivals = path.arrivals
-    on, off = each_floats(arrivals.on, arrivals.off)
-    if arrivals.random_bursts:
+    if path.arrivals.random_bursts:
         return loss_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room)
     return loss_on_off_deterministic(peak, drain, on, off, room)
 
@@ -78,7 +73,9 @@ def loss_at_buffer(path: CapturePath, taken: Array, work: Array, scv: Array) -> 
     if arrivals.process == "on_off":
         load, room = taken * reading_time(path, work), room_for_bursts(path)
         drain = where(load > 0.0, taken * reciprocal(load), np.inf)
-        return _burst_loss(path, taken, minimum(drain, 2.0 * taken), room), load >= 1.0
+        on, off = each_floats(arrivals.on, arrivals.off)
+        lost = burst_loss(path, taken, minimum(drain, 2.0 * taken), on, off, room)
+        return lost, load >= 1.0
     return loss_gg1k_diffusion(load, capacity, scv + path.consumer.scv), load >= 1.0
 
 
@@ -108,20 +105,20 @@ def burst_backlog(
     on = floats(arrivals.on) * taken / peak
     off = maximum(arrivals.on + arrivals.off - on, 1e-3 * on)
     drain = where(work > 0.0, reciprocal(work), 1e6 * peak)
-    return _backlog(path, peak, drain, on, off, room)
+    return burst_content(path, peak, drain, on, off, room) / duty_of(path)
 
 
 def ring_backlog(path: CapturePath, peak: Array, drain: Array) -> Array:
     """Packets in the ring, per share of time in bursts, of a kernel that they overload."""
     on, off = floats(path.arrivals.on), floats(path.arrivals.off)
-    return _backlog(path, peak, minimum(drain, 2.0 * peak), on, off, floats(path.kernel.ring))
+    ring = floats(path.kernel.ring)
+    return burst_content(path, peak, minimum(drain, 2.0 * peak), on, off, ring) / duty_of(path)
 
 
-def _backlog(
+def burst_content(
     path: CapturePath, peak: Array, drain: Array, on: Array, off: Array, room: Array
 ) -> Array:
+    """What bursts leave in a buffer that is drained at a constant rate, on average [packets]."""
     if path.arrivals.random_bursts:
-        held = mean_backlog_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room)
-    else:
-        held = mean_backlog_on_off_deterministic(peak, drain, on, off, room)
-    return held / duty_of(path)
+        return mean_backlog_on_off_fluid(peak, drain, 1.0 / on, 1.0 / off, room)
+    return mean_backlog_on_off_deterministic(peak, drain, on, off, room)

@@ -6,15 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capmodel.formulary._elementwise import (
-    clip,
-    each_floats,
-    floats,
-    maximum,
-    minimum,
-    some,
-    where,
-)
+from capmodel.formulary._elementwise import clip, each_floats, floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.formulary.batches import interrupt_batch_loss
 from capmodel.formulary.loss import loss_gg1k_diffusion
@@ -118,10 +110,11 @@ def solve_same(path: CapturePath) -> Outcome:
         waits = _block_waits(path, taken, carried, overload, stretch, departures)
     else:
         waits = _waits(path, taken, slow_work, departures)
-    random_loss, _ = loss_at_buffer(path, taken, slow_work, departures)
     flood_loss = maximum(taken - carried, 0.0) / maximum(taken, 1e-300)
-    if bursts is not None:  # what they bring is worked off between them
-        flood_loss, random_loss = bursts.lost, where(overload, random_loss, 0.0)
+    if bursts is None:
+        random_loss, _ = loss_at_buffer(path, taken, slow_work, departures)
+    else:  # what they bring is worked off between them
+        flood_loss, random_loss = bursts.lost, 0.0 * taken
         waits = replace(waits, full=bursts.backlog)
     small_loss = waits.lost + (1.0 - waits.lost) * random_loss
     lost = where(overload, flood_loss, small_loss)

@@ -14,13 +14,8 @@ import numpy as np
 
 from capmodel.formulary._elementwise import floats, inverse, maximum, minimum, where
 from capmodel.formulary._typing import Array
-from capmodel.formulary.burst_backlog import (
-    mean_backlog_on_off_deterministic,
-    mean_backlog_on_off_fluid,
-)
-from capmodel.formulary.bursts import loss_on_off_deterministic, loss_on_off_fluid
 from capmodel.path import CapturePath, Number
-from capmodel.solvers._losses import batch_loss_in_bursts
+from capmodel.solvers._losses import batch_loss_in_bursts, burst_content, burst_loss
 
 _NOTHING = 1e-300
 
@@ -40,16 +35,12 @@ def bursts_on_one_core(
 ) -> Bursts:  # fmt: skip
     """Losses of bursts of `offered` [1/s] at these costs per packet [s]."""
     arrivals, ring, room = path.arrivals, floats(path.kernel.ring), floats(path.buffer.capacity)
-    random = arrivals.random_bursts
     on, off = floats(arrivals.on), floats(arrivals.off)
     fastest = where(cost > 0.0, inverse(cost, _NOTHING), 2.0 * offered)
     pace = minimum(
         fastest, 2.0 * offered
     )  # a ring that is drained faster than filled loses nothing
-    if random:
-        ring_loss = loss_on_off_fluid(offered, pace, 1.0 / on, 1.0 / off, ring)
-    else:
-        ring_loss = loss_on_off_deterministic(offered, pace, on, off, ring)
+    ring_loss = burst_loss(path, offered, pace, on, off, ring)
     batch = batch_loss_in_bursts(path, offered, fastest, looks)
     ring_loss = where(batch > 0.0, ring_loss + (1.0 - ring_loss) * batch, ring_loss)
     # per second of bursts there is this much time, pauses included; nothing takes more
@@ -66,12 +57,8 @@ def bursts_on_one_core(
     drain = where(work > 0.0, inverse(work, _NOTHING), 1e6 * peak)
     beside = maximum(1.0 - interrupted - peak * cost, 0.0) * drain
     rise = maximum(peak - beside, 0.0)
-    if random:
-        lost = loss_on_off_fluid(rise + drain, drain, 1.0 / lasts, 1.0 / pause, room)
-        held = mean_backlog_on_off_fluid(rise + drain, drain, 1.0 / lasts, 1.0 / pause, room)
-    else:
-        lost = loss_on_off_deterministic(rise + drain, drain, lasts, pause, room)
-        held = mean_backlog_on_off_deterministic(rise + drain, drain, lasts, pause, room)
+    lost = burst_loss(path, rise + drain, drain, lasts, pause, room)
+    held = burst_content(path, rise + drain, drain, lasts, pause, room)
     lost = minimum(lost * (rise + drain) / peak, 1.0)
     left, each = maximum(room_time - taken * drop_cost, 0.0), cost + work - drop_cost
     most = where(each > 0.0, left * inverse(each, _NOTHING), taken)

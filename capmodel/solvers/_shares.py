@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.formulary._elementwise import (
-    floats,
-    inverse,
-    maximum,
-    minimum,
-    some,
-    where,
-)
+from capmodel.formulary._elementwise import floats, inverse, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath, Number
 

@@ -6,14 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from capmodel.formulary._elementwise import (
-    each_floats,
-    floats,
-    maximum,
-    minimum,
-    some,
-    where,
-)
+from capmodel.formulary._elementwise import each_floats, floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.path import CapturePath
 from capmodel.solvers._drivers import DriverLoad, driver_load

@@ -6,14 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capmodel.formulary._elementwise import (
-    each_floats,
-    floats,
-    maximum,
-    minimum,
-    some,
-    where,
-)
+from capmodel.formulary._elementwise import each_floats, floats, maximum, minimum, some, where
 from capmodel.formulary._typing import Array
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.path import CapturePath, Number, Wakeup
@@ -25,11 +18,7 @@ from capmodel.solvers._blocks import (
     with_reads,
 )
 from capmodel.solvers._losses import reading_time
-from capmodel.solvers._shares import (
-    bursts_per_second,
-    departure_scv,
-    reciprocal,
-)
+from capmodel.solvers._shares import bursts_per_second, departure_scv, reciprocal
 from capmodel.solvers._vacations import cycle, vacation
 
 # a reader that sleeps at so few of its blocks never does [-]

@@ -130,5 +130,5 @@ def test_the_title_does_not_meet_the_legend() -> None:
     figure.canvas.draw()
     legend = figure.axes[0].get_legend()
     assert legend is not None
-    title = figure._suptitle  # type: ignore[attr-defined]
+    title = figure._suptitle
     assert title.get_window_extent().ymin >= legend.get_window_extent().ymax

@@ -45,9 +45,9 @@ def plain(result: object) -> None:
 @pytest.mark.parametrize("result", [OVERFLOW, RECOVERY, RUN])
 def test_results_in_time_read_and_stay_values(result: object) -> None:
     plain(result)
-    assert result == dataclasses.replace(result)  # type: ignore[type-var]
+    assert result == dataclasses.replace(result)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.path = PATH  # type: ignore[attr-defined]
+        result.path = PATH
 
 
 def test_an_overflow_time_prints_its_numbers() -> None:
@@ -85,7 +85,7 @@ def test_a_simulation_prints_its_intervals(simulated: SimulationResult) -> None:
     plain(simulated)
     assert simulated == simulate(PATH, packets=20_000, replications=4, seed=7)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        simulated.seed = 8  # type: ignore[misc]
+        simulated.seed = 8
     head = str(simulated).splitlines()[0]
     assert head == "simulation of the steady state: 4 replications of 5,000 packets, seed 7"
     share, _, band = rows(str(simulated))["captured"].partition("  (95 %: ")
