@@ -27,6 +27,7 @@ from capmodel.path import (
 )
 from capmodel.quantities import BufferSize
 from capmodel.support import driver_rates, missing_costs, unsupported
+from capmodel.wakeup_law import WakeupLaw
 from capmodel.workload import Workload
 
 
@@ -236,8 +237,17 @@ def _driver(values: Mapping[str, Any], nic: str, mode: str, size: Any) -> Driver
     )
 
 
+# policies that enter one wait call, and are signalled out of it, whenever the buffer is empty
+_ONE_CALL = ("poll", "read")
+
+
 def _wakeup(
-    backend: Backend, values: Mapping[str, Any], choices: Choices, split: bool, fill_time: Any
+    backend: Backend,
+    values: Mapping[str, Any],
+    choices: Choices,
+    split: bool,
+    fill_time: Any,
+    law: WakeupLaw | None,
 ) -> Wakeup:
     waiting = backend.waiting
     threshold = waiting.threshold if choices.threshold is None else choices.threshold
@@ -260,6 +270,7 @@ def _wakeup(
     if policy == "block":
         # the kernel signals when it closes a block; the block itself is the threshold
         threshold, timeout = 1.0, None
+    each = bool(np.all(np.asarray(threshold) <= 1.0))
     return Wakeup(
         policy,
         cost=signal,
@@ -275,6 +286,8 @@ def _wakeup(
         leave=values.get("sleep_leave", 0.0) if split and waiting.signal else 0.0,
         settle=values.get("sleep_settle", 0.0) if split and waiting.signal else 0.0,
         idle_latency=values.get("idle_latency", 0.0) if split and waiting.signal else 0.0,
+        waking=values.get("waking_consumer", 0.0) if split and waiting.signal else 0.0,
+        law=law if split and signal_name == "wakeup" and each and policy in _ONE_CALL else None,
     )
 
 
@@ -412,7 +425,7 @@ def _placed(
     if buffer.kind == "ring":
         buffer = Buffer(ring, "ring")
     sender = floats(workload.rate)
-    wakeup = _wakeup(backend, values, choices, split, buffer.capacity / sender)
+    wakeup = _wakeup(backend, values, choices, split, buffer.capacity / sender, machine.wakeup_law)
     return CapturePath(
         arrivals=workload.to_arrivals(),
         kernel=Kernel(

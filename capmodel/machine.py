@@ -16,12 +16,14 @@ from capmodel.catalogue import expect, locate, names, read_toml
 from capmodel.constant import DIMENSIONS, Constant
 from capmodel.errors import closest, damaged_file, unknown_choice
 from capmodel.references import reference
+from capmodel.wakeup_law import WakeupLaw, read_law
 
 UNPUBLISHED = ("capmodel", "own")  # sources that need no entry in the bibliography
 
 _TOP: dict[str, type | tuple[type, ...]] = {
     "title": str, "cores": int, "kernel": str, "notes": str, "default_nic": str, "posterior": str,
     "costs": dict, "totals": dict, "nic": dict, "extends": str,
+    "wakeup_law": dict,
 }  # fmt: skip
 
 
@@ -47,6 +49,8 @@ class Machine:
         The card used unless another is named.
     base : str
         The machine that this one extends, if any; `own` names the constants that replace its.
+    wakeup_law : WakeupLaw, optional
+        How a signal's cost and latency depend on the time since the wait call, if measured.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Machine:
     notes: str = ""
     base: str = ""
     own: frozenset[str] = frozenset()
+    wakeup_law: WakeupLaw | None = None
 
     def __contains__(self, key: object) -> bool:
         return key in self.constants
@@ -207,6 +212,11 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
     if len(lengths) > 1:
         what = f"samples of the base and its own differ in length: {lengths}"
         raise damaged_file(path, "posterior", what)
+    law = read_law(raw["wakeup_law"], path) if "wakeup_law" in raw else None
+    if law is None and base is not None:
+        law = base.wakeup_law
+    if law is not None and not {"wakeup", "wakeup_latency"} <= constants.keys():
+        raise damaged_file(path, "wakeup_law", "needs the costs wakeup and wakeup_latency")
     default_nic = raw.get("default_nic", base.default_nic if base else "")
     if default_nic and not any(key.startswith(f"nic.{default_nic}.") for key in constants):
         raise damaged_file(path, "default_nic", f"there is no table nic.{default_nic}")
@@ -221,6 +231,7 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> Machine:
         notes=raw.get("notes", ""),
         base=base.name if base else "",
         own=own,
+        wakeup_law=law,
     )
 
 

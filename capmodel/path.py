@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from capmodel.numerics.arrival_process import MAP
+from capmodel.wakeup_law import WakeupLaw
 
 Number = Any  # float or ndarray; numpy's own ArrayLike also admits strings and nested lists
 
@@ -183,6 +184,10 @@ class Wakeup:
     looks for work there for `settle` [s], and halts (0: at once). While it looks, a signal costs
     `early_cost` and the consumer runs after `idle_latency` [s]; before and after that it takes an
     interrupt, and costs `cost` and `latency`.
+
+    Where a `law` was measured it says all of this instead, by the time since the wait call was
+    entered, and `poll_cost` is part of it. `waking` [s] is what the kernel takes longer for a
+    packet while the consumer has been signalled and does not run yet.
     """
 
     policy: str = "poll"
@@ -199,6 +204,8 @@ class Wakeup:
     leave: Number = 0.0
     settle: Number = 0.0
     idle_latency: Number = 0.0
+    waking: Number = 0.0
+    law: WakeupLaw | None = None
 
     def __post_init__(self) -> None:
         _choose(self, "policy", WAIT_POLICIES)
@@ -206,7 +213,7 @@ class Wakeup:
             self,
             ("threshold", "timeout"),
             ("cost", "latency", "poll_cost", "switch_cost", "sleep", "spin", "contention",
-             "early_cost", "leave", "settle", "idle_latency"),
+             "early_cost", "leave", "settle", "idle_latency", "waking"),
         )  # fmt: skip
 
 

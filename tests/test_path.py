@@ -60,6 +60,7 @@ NOT_NEGATIVE = [
             "leave",
             "settle",
             "idle_latency",
+            "waking",
         ),
     ),
     (Cores, {}, ("kernel_share",)),
@@ -97,7 +98,7 @@ def test_every_number_of_every_part_is_checked() -> None:
         for name in names
     }  # fmt: skip
     words = {"process", "random_bursts", "mode", "driver", "kind", "policy", "pinning",
-             "phases"}  # fmt: skip
+             "phases", "law"}  # fmt: skip
     for part in (Arrivals, Driver, Kernel, Buffer, Consumer, Wakeup, Cores):
         for field in fields(part):
             assert field.name in words or (part.__name__, field.name) in checked, field.name

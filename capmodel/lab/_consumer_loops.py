@@ -53,12 +53,19 @@ _NEXT_IN, _AVAIL_IN, _NEXT_OUT, _AVAIL_OUT = 0, 8, 24, 32
 
 
 class Waiting(NamedTuple):
-    """How to wait: kind, address of a pollfd, address of a timespec, calls of sched_yield()."""
+    """How to wait: kind, address of a pollfd, address of a timespec, calls of sched_yield().
+
+    `log` is the address at which every poll() is written down, 0 for nowhere, `room` how many have
+    room, `scratch` the address of two words to work in.
+    """
 
     kind: int
     poll: int
     sleep: int
     yields: int
+    log: int
+    room: int
+    scratch: int
 
 
 class Work(NamedTuple):
@@ -135,9 +142,16 @@ def pause(waiting: Waiting, address: int, out: Words) -> None:
         c_sched_yield()
         if load32(address) & _USER:
             return
+    noted = waiting.log != 0 and out[POLLS] < waiting.room
+    entered = clock(waiting.scratch) if noted else 0
     if c_poll(waiting.poll, 1, -1) < 0:
         out[INTERRUPTED] += 1
     else:
+        if noted:
+            place = waiting.log + 24 * out[POLLS]
+            store64(place, np.uint64(out[DELIVERED]))
+            store64(place + 8, np.uint64(entered))
+            store64(place + 16, np.uint64(clock(waiting.scratch)))
         out[POLLS] += 1
 
 

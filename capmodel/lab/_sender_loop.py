@@ -119,9 +119,12 @@ def _hand_over(outlet: Outlet, state: Words, queue: Words, out: Words) -> int:
 
 @compiled
 def play(
-    rng: np.random.Generator, played: Played, outlet: Outlet, queue: Words, out: Words,
+    rng: np.random.Generator, played: Played, outlet: Outlet, queue: Words, log: Words, out: Words,
 ) -> None:  # fmt: skip
-    """Send what arrives until all has been sent; `queue` is the virtual receive ring."""
+    """Send what arrives until all has been sent; `queue` is the virtual receive ring.
+
+    `log` takes when each call began and ended, as far as it has room.
+    """
     scratch = np.zeros(2, dtype=np.int64)
     place = scratch.ctypes.data
     times = np.empty(_DRAWN_AT_ONCE, dtype=np.float64)
@@ -149,4 +152,7 @@ def play(
         before = now
         now = clock(place)
         out[SEND_TIME] += now - before
+        at = 2 * out[SENT]
+        if 0 < at <= log.size:
+            log[at - 2], log[at - 1] = before, now
     out[ELAPSED] = now - start

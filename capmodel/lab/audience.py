@@ -25,6 +25,7 @@ class Audience(Protocol):
 
     report: str
     not_ready: str
+    log: places.Counters | None
 
     def start(self, placement: Placement) -> None:
         """Begin to get ready."""
@@ -49,6 +50,7 @@ class Consumers:
         environment: Mapping[str, str],
     ) -> None:  # fmt: skip
         self._point, self._links, self._board, self._crew = point, links, board, crew
+        self.log: places.Counters | None = None
         self._rows = [board.consumer(number) for number in range(point.consumers)]
         self.report = ""
         self.not_ready = "the receiver did not get ready"
@@ -59,7 +61,9 @@ class Consumers:
         for number in range(self._point.consumers):
             self._crew.start(
                 "receiver", 2 + number, placement.consumers, placement.favoured,
-                partial(consumer.consume, self._point, self._links, self._board, number),
+                partial(
+                    consumer.consume, self._point, self._links, self._board, number, self.log
+                ),
             )  # fmt: skip
 
     def _warm(self) -> None:

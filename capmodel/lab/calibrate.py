@@ -13,6 +13,7 @@ from capmodel.lab.fit import Fit, fit, observations
 from capmodel.lab.host import Host, this_host
 from capmodel.lab.machine_file import check_machine_path, write_machine
 from capmodel.lab.priors import load_priors
+from capmodel.lab.waits import waits_of
 from capmodel.tables import text_table
 
 Progress = Callable[[int, int], None]
@@ -110,9 +111,8 @@ def calibrate(
     experiment = run_experiment(
         design, rounds=rounds, journal=journal, seed=seed, measure=measure, progress=progress
     )
-    found = fit(
-        observations(experiment), load_priors(), cores=host.cores, seed=seed, progress=progress
-    )
+    priors = load_priors().informed(waits_of(experiment.all_runs()))
+    found = fit(observations(experiment), priors, cores=host.cores, seed=seed, progress=progress)
     result = Calibration(found, experiment, host)
     if out is not None:
         write_calibration(result, Path(out))

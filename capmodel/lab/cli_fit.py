@@ -18,6 +18,7 @@ from capmodel.lab.machine_file import check_machine_path
 from capmodel.lab.priors import load_priors
 from capmodel.lab.programs_check import check_programs, programs_text
 from capmodel.lab.sets import measure_set, write_set
+from capmodel.lab.waits import read_waits
 from capmodel.machine import load_machine
 
 MACHINE = "host.toml"
@@ -175,8 +176,8 @@ def _stored(folder: Path, seed: int) -> tuple[Calibration, str]:
         load=float(meta.get("load_average", present.load)),
         date=str(meta.get("date", present.date)),
     )
+    priors = load_priors().informed(read_waits(folder))
     found = fit(
-        read_observations(folder), load_priors(), cores=host.cores, seed=seed,
-        progress=_progress(),
-    )  # fmt: skip
+        read_observations(folder), priors, cores=host.cores, seed=seed, progress=_progress()
+    )
     return Calibration(found, None, host), str(meta.get("source", "own"))

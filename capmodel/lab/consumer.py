@@ -109,12 +109,14 @@ class Task:
             self._scratch.ctypes.data,
         )  # fmt: skip
 
-    def waiting(self, opened: Opened) -> Waiting:
-        """How to wait for packets of a socket, for compiled loops."""
+    def waiting(self, opened: Opened, log: Counters | None = None) -> Waiting:
+        """How to wait for packets of a socket, for compiled loops; `log` takes every poll()."""
         self._poll = pollfd(opened.descriptor)
         return Waiting(
             WAITS[self._point.wait], self._poll.ctypes.data, self._sleep.ctypes.data,
             self._point.yields or 0,
+            0 if log is None else log.ctypes.data, 0 if log is None else log.size // 3,
+            self._scratch.ctypes.data,
         )  # fmt: skip
 
 
@@ -140,7 +142,9 @@ def warm(point: LabPoint, links: Links) -> None:
         opened.consume(task.waiting(opened), task.work, board.control, board.consumer(0))
 
 
-def consume(point: LabPoint, links: Links, board: Board, number: int) -> None:
+def consume(
+    point: LabPoint, links: Links, board: Board, number: int, log: Counters | None = None
+) -> None:
     """Receive until the run is over and everything expected has come or was dropped.
 
     Parameters
@@ -153,6 +157,8 @@ def consume(point: LabPoint, links: Links, board: Board, number: int) -> None:
         For flags and counters.
     number : int
         Which consumer this is.
+    log : ndarray, optional
+        Takes packets read, time entered and time left [ns] of every poll(), as far as it has room.
 
     Raises
     ------
@@ -163,7 +169,7 @@ def consume(point: LabPoint, links: Links, board: Board, number: int) -> None:
     control, out = board.control, board.consumer(number)
     task = Task(point)
     with OPENERS[point.backend](point, links) as opened:
-        waiting = task.waiting(opened)
+        waiting = task.waiting(opened, log)
         before, waited_before = resource.getrusage(resource.RUSAGE_THREAD), waited()
         out[READY] = 1
         opened.consume(waiting, task.work, control, out)

@@ -45,7 +45,10 @@ class Child:
         if self.status is not None:
             return False
         flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self.pid, flags) is not None
+        try:
+            return os.waitid(os.P_PID, self.pid, flags) is not None
+        except ChildProcessError:
+            return False  # it has ended since: there is no child left that could be stopped
 
 
 @dataclass

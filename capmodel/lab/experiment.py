@@ -171,6 +171,10 @@ class Experiment:
     results: tuple[PointResult, ...]
     rounds: int
 
+    def all_runs(self) -> list[LabRun]:
+        """Runs that count, of all points."""
+        return [run for result in self.results for run in result.runs]
+
     @property
     def runs(self) -> int:
         """Runs made, noisy ones included."""

@@ -13,6 +13,7 @@ from capmodel.atomic import replacing
 from capmodel.errors import damaged_file
 from capmodel.lab.outcome import ConsumerCounts, LabRun
 from capmodel.lab.point import LabPoint
+from capmodel.lab.records import WaitRecord
 
 FORMAT = 1
 
@@ -59,6 +60,7 @@ def run_values(run: LabRun) -> dict[str, Any]:
     ]
     values["cpu"] = {str(core): dict(kinds) for core, kinds in run.cpu.items()}
     values["cores"] = dict(run.cores)
+    values["waits"] = None if run.waits is None else run.waits.to_dict()
     return values
 
 
@@ -84,6 +86,8 @@ def read_run(point: LabPoint, values: Mapping[str, Any]) -> LabRun:
     given = dict(values)
     given["consumers"] = tuple(ConsumerCounts(**counts) for counts in given["consumers"])
     given["cpu"] = {int(core): kinds for core, kinds in given["cpu"].items()}
+    if given.get("waits") is not None:
+        given["waits"] = WaitRecord.from_dict(given["waits"])
     return LabRun(point=point, **given)
 
 

@@ -49,6 +49,8 @@ def machine_text(
     ]
     lines += [f"{item.name} = {item.to_toml()}" for item in fit.priors.assumed]
     lines += ["", "[nic.veth]", f"ring = {assumed['nic.veth.ring'].to_toml()}"]
+    if fit.priors.law is not None:
+        lines += ["", fit.priors.law.to_toml(source, f"{locator}; wait calls of the lab's runs")]
     return "\n".join(lines) + "\n"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from capmodel.lab.point import LabPoint
+from capmodel.lab.records import WaitRecord
 
 
 class LabError(OSError):
@@ -109,6 +110,8 @@ class LabRun:
         "sender" and "consumers" to core numbers; consumers None where the scheduler chose.
     report : str
         What a program printed, where the consumer was one.
+    waits : WaitRecord, optional
+        What sending calls and wait calls took, where they can be matched.
 
     Raises
     ------
@@ -137,6 +140,7 @@ class LabRun:
     cpu: Mapping[int, Mapping[str, float]] = field(repr=False)
     cores: Mapping[str, int | None]
     report: str = field(default="", repr=False)
+    waits: WaitRecord | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for number, consumer in enumerate(self.consumers):
@@ -217,7 +221,8 @@ class LabRun:
 
     def to_dict(self) -> dict[str, Any]:
         """All counters and the derived rates as plain values."""
-        values = asdict(self)
+        values = asdict(replace(self, waits=None))
+        del values["waits"]
         values["point"] = self.point.to_dict()
         values["consumers"] = [asdict(consumer) for consumer in self.consumers]
         derived = ("delivered", "buffer_drops", "polls", "wakes", "captured", "carried_rate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -15,8 +15,12 @@ import numpy as np
 from capmodel.catalogue import expect, read_toml
 from capmodel.constant import UNITS, Constant
 from capmodel.errors import damaged_file
+from capmodel.lab.waits import Waits
 from capmodel.machine import Machine
+from capmodel.wakeup_law import WakeupLaw
 
+# log-spread of a cost that wait calls tell: what they leave open, and how the machine's pace moves
+_TOLD = 0.1
 FILE = Path(__file__).with_name("priors.toml")
 
 _TOP: dict[str, type | tuple[type, ...]] = {
@@ -24,7 +28,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 _COST: dict[str, type | tuple[type, ...]] = {
     "median": (int, float), "unit": str, "spread": (int, float), "pinned_by": str, "meaning": str,
-    "most": (int, float),
+    "most": (int, float), "by_law": bool,
 }  # fmt: skip
 _ASSUMED: dict[str, type | tuple[type, ...]] = {"value": (int, float), "unit": str, "why": str}
 _FORM: dict[str, type | tuple[type, ...]] = {
@@ -37,7 +41,7 @@ class CostPrior:
     """A cost before the evidence: log-normal with this median [unit] and log-spread [-].
 
     `pinned_by` says which measurements bear on it, `meaning` what it is; `most` [unit] is a limit
-    that it cannot exceed.
+    that it cannot exceed. A cost `by_law` is part of a law of wakeups where one was measured.
     """
 
     name: str
@@ -47,6 +51,7 @@ class CostPrior:
     pinned_by: str
     meaning: str
     most: float = math.inf
+    by_law: bool = False
 
     def at(self, z: Any) -> Any:
         """The cost [unit] at standardised values, at most `most`."""
@@ -79,6 +84,39 @@ class Priors:
     costs: tuple[CostPrior, ...]
     assumed: tuple[Constant, ...]
     form: Mapping[str, FormError]
+    law: WakeupLaw | None = None
+
+    def informed(self, waits: Waits | None) -> Priors:
+        """These priors where wait calls were measured, which say more of some costs than a fit can.
+
+        Parameters
+        ----------
+        waits : Waits or None
+            What was measured.
+
+        Returns
+        -------
+        Priors
+            With the law, narrow priors for its means, and without the costs that it stands for; the
+            same object if the calls tell too little.
+        """
+        found = None if waits is None else waits.measured()
+        if found is None:
+            return self
+        told = {
+            "wakeup": found.wakeup,
+            "wakeup_latency": found.wakeup_latency,
+            "waking_consumer": found.waking,
+            "poll_call": found.poll_call,
+        }
+        costs = [
+            replace(cost, median=value / UNITS[cost.unit], spread=_TOLD)
+            if (value := told.get(cost.name))
+            else cost
+            for cost in self.costs
+            if not cost.by_law
+        ]
+        return replace(self, costs=tuple(costs), law=found.law)
 
     def machine(self, cores: int, ring: int = 256) -> Machine:
         """The machine before anything is measured: medians for values, nothing sampled.
@@ -104,7 +142,10 @@ class Priors:
             "default of the lab's virtual receive ring",
         )  # fmt: skip
         constants = {constant.name: constant for constant in (*fitted, *self.assumed, card)}
-        return Machine("lab", self.title, cores, MappingProxyType(constants), default_nic="veth")
+        return Machine(
+            "lab", self.title, cores, MappingProxyType(constants), default_nic="veth",
+            wakeup_law=self.law,
+        )  # fmt: skip
 
 
 @cache
@@ -134,7 +175,7 @@ def load_priors(path: Path = FILE) -> Priors:
     expect(raw, _TOP, path, "priors")
     costs = []
     for name, entry in raw["cost"].items():
-        _complete(entry, _COST, path, f"cost.{name}", optional=("most",))
+        _complete(entry, _COST, path, f"cost.{name}", optional=("most", "by_law"))
         if not entry["median"] > 0.0 or not entry["spread"] > 0.0:
             raise damaged_file(path, f"cost.{name}", "median and spread must be above 0")
         costs.append(CostPrior(name, **entry))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NoReturn
 
-from capmodel.lab.board import Board
+from capmodel.lab.board import Board, Counters
 from capmodel.lab.cores import Placement
 from capmodel.lab.crew import Child, Crew
 from capmodel.lab.links import Links
@@ -54,6 +54,7 @@ class Programs:
         self._before: list[Usage] = []
         self._quiet_since, self._quiet_spent = time.monotonic(), 0.0
         self.report = ""
+        self.log: Counters | None = None
         self.not_ready = "the program does not listen on the lab's interface"
 
     def start(self, placement: Placement) -> None:

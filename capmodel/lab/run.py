@@ -5,6 +5,7 @@ from __future__ import annotations
 from capmodel.lab.namespace import Namespace
 from capmodel.lab.outcome import ConsumerCounts, LabError, LabRun
 from capmodel.lab.point import LabPoint
+from capmodel.lab.records import WaitRecord
 
 __all__ = ["ConsumerCounts", "LabError", "LabPoint", "LabRun", "run_point"]
 
@@ -42,4 +43,6 @@ def run_point(point: LabPoint, namespace: Namespace | None = None) -> LabRun:
     found = namespace.request("run", point=point.to_dict())
     found["consumers"] = tuple(ConsumerCounts(**counts) for counts in found["consumers"])
     found["cpu"] = {int(core): kinds for core, kinds in found["cpu"].items()}
+    if found.get("waits") is not None:
+        found["waits"] = WaitRecord.from_dict(found["waits"])
     return LabRun(point=point, **found)

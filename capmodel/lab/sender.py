@@ -26,11 +26,15 @@ from capmodel.workload import Workload
 # linux/if_packet.h
 SOL_PACKET = 263
 PACKET_QDISC_BYPASS = 20
+Words = npt.NDArray[np.int64]
+NO_LOG: Words = np.empty(0, dtype=np.int64)
 # sizes drawn from a mixture, begun again at the end
 _SIZES = 4096
 
 
-def send(point: LabPoint, links: Links, board: Board, most_seconds: float) -> None:
+def send(
+    point: LabPoint, links: Links, board: Board, most_seconds: float, log: Words = NO_LOG
+) -> None:
     """Play a point's traffic to its end on the lab's own interface.
 
     Parameters
@@ -43,6 +47,8 @@ def send(point: LabPoint, links: Links, board: Board, most_seconds: float) -> No
         For the counters.
     most_seconds : float
         The run is given up after so long [s].
+    log : ndarray
+        Takes when each call began and ended [ns], as far as it has room.
 
     Raises
     ------
@@ -52,7 +58,7 @@ def send(point: LabPoint, links: Links, board: Board, most_seconds: float) -> No
     with open_socket(links, links.sender) as sock:
         most = MOST_PACKETS if point.packets is None else point.packets
         before = waited()
-        _play(point, sock.fileno(), most, board, most_seconds)
+        _play(point, sock.fileno(), most, board, most_seconds, log)
         board.sender[SENDER_WAITED] = waited() - before
     failure = int(board.sender[FAILURE])
     if failure == TOO_LONG:
@@ -74,10 +80,12 @@ def warm(point: LabPoint) -> None:
     ValueError
         If its trace cannot be read.
     """
-    _play(point, -1, 0, Board(0), 1.0)
+    _play(point, -1, 0, Board(0), 1.0, NO_LOG)
 
 
-def _play(point: LabPoint, descriptor: int, most: int, board: Board, most_seconds: float) -> None:
+def _play(
+    point: LabPoint, descriptor: int, most: int, board: Board, most_seconds: float, log: Words
+) -> None:
     rng = np.random.default_rng(point.seed)
     source, trace, sizes = arrivals(point)
     lengths = _lengths(point, sizes, rng)
@@ -87,7 +95,7 @@ def _play(point: LabPoint, descriptor: int, most: int, board: Board, most_second
     played = Played(source, trace, lengths, most, until, int(most_seconds * 1e9))
     outlet = Outlet(descriptor, point.batch, frame.ctypes.data, messages, vectors)
     queue = np.zeros(point.ring, dtype=np.int64)
-    play(rng, played, outlet, queue, board.sender)
+    play(rng, played, outlet, queue, log, board.sender)
 
 
 def open_socket(links: Links, index: int) -> socket.socket:

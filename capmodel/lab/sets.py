@@ -13,6 +13,7 @@ from capmodel.lab.fit import fit, observations
 from capmodel.lab.host import this_host
 from capmodel.lab.judgement import Validation
 from capmodel.lab.priors import load_priors
+from capmodel.lab.waits import waits_of, write_waits
 
 Progress = Callable[[int, int], None]
 
@@ -57,7 +58,8 @@ def measure_set(
     )  # fmt: skip
     known = Experiment(both.results[: len(designs[0])], rounds)
     fresh = Experiment(both.results[len(designs[0]) :], rounds)
-    found = fit(observations(known), load_priors(), cores=host.cores, seed=seed, progress=progress)
+    priors = load_priors().informed(waits_of(known.all_runs()))
+    found = fit(observations(known), priors, cores=host.cores, seed=seed, progress=progress)
     return Calibration(found, known, host), fresh
 
 
@@ -92,3 +94,6 @@ def write_set(
         folder, parts, host=calibration.host, machine=machine, priors=load_priors(),
         method=method, notes=notes,
     )  # fmt: skip
+    waits = waits_of(calibration.experiment.all_runs())
+    if len(waits.calls):
+        write_waits(folder, waits)

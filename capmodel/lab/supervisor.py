@@ -16,6 +16,7 @@ from capmodel.lab.links import Links
 from capmodel.lab.outcome import LabError
 from capmodel.lab.point import MOST_SECONDS, LabPoint
 from capmodel.lab.programs import Programs
+from capmodel.lab.records import Records, read_records, recordable
 
 _START = 20.0
 _LOOK = 0.01
@@ -53,6 +54,8 @@ def run(point: LabPoint, links: Links, environment: Mapping[str, str]) -> dict[s
     crew = Crew(board)
     kind = Consumers if point.app is None else Programs
     audience = kind(point, links, board, crew, environment)
+    records = Records(point) if recordable(point) else None
+    audience.log = None if records is None else records.waits
     before = links.counts()
     try:
         audience.start(placement)
@@ -60,7 +63,7 @@ def run(point: LabPoint, links: Links, environment: Mapping[str, str]) -> dict[s
         times = core_times(placement.watched)
         sending = crew.start(
             "sender", 1, placement.sender, True,
-            partial(sender.send, point, links, board, _CAP),
+            partial(sender.send, point, links, board, _CAP, *([records.sends] if records else [])),
         )  # fmt: skip
         crew.wait(sending.ended, _CAP + _START, "the sender does not come to an end")
         lost = _lost(board, links.counts().dropped - before.dropped)
@@ -84,6 +87,9 @@ def run(point: LabPoint, links: Links, environment: Mapping[str, str]) -> dict[s
         "cpu": {str(core): dict(kinds) for core, kinds in spent.items()},
         "cores": {"sender": placement.sender, "consumers": placement.consumers},
         "report": audience.report,
+        "waits": None
+        if records is None
+        else read_records(records, board, lost + sum(count["buffer_drops"] for count in counts)),
     }
 
 

@@ -40,6 +40,7 @@ FIXED, EXPONENTIAL, ERLANG, HYPER = range(4)
 # laws of arrival
 RENEWAL, BURSTS, TRACE, MODULATED = range(4)
 
+_NO_ROW, _NO_TABLE = np.empty(0), np.empty((0, 0))
 _MOST = 2**62  # stands for "no limit" where an integer is counted
 
 
@@ -70,7 +71,11 @@ class Source(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """One placement: sizes in packets, times in seconds, policies as the numbers above."""
+    """One placement: sizes in packets, times in seconds, policies as the numbers above.
+
+    `since`, and the tables with a row for each of its intervals, are empty without a law that was
+    measured.
+    """
 
     same: bool
     share: float
@@ -107,6 +112,11 @@ class Costs(NamedTuple):
     leave: float
     settle: float
     idle_latency: float
+    waking: float
+    since: Floats
+    law_costs: Floats
+    law_latencies: Floats
+    law_slept: Floats
 
 
 def law(scv: float) -> Law:
@@ -167,7 +177,9 @@ def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
     consumer, wakeup, same = path.consumer, path.wakeup, path.cores.pinning == "same"
     processes = _whole(consumer.processes)
     policy, mode = POLICIES[wakeup.policy], DRIVERS[driver.mode]
-    poll, sleep = float(wakeup.poll_cost), float(wakeup.sleep)
+    measured = wakeup.law
+    # a measured law counts from when the wait call was entered
+    poll, sleep = float(wakeup.poll_cost) if measured is None else 0.0, float(wakeup.sleep)
     if policy == SLEEP and poll + sleep <= 0.0:
         policy = SPIN  # a sleep of no length looks all the time
     if mode == POLLING and not math.isfinite(float(driver.tick)):
@@ -211,6 +223,13 @@ def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
         leave=float(wakeup.leave),
         settle=float(wakeup.settle),
         idle_latency=float(wakeup.idle_latency),
+        waking=float(wakeup.waking),
+        since=_NO_ROW if measured is None else np.array(measured.since),
+        law_costs=_NO_TABLE if measured is None else wakeup.cost * np.array(measured.cost),
+        law_latencies=(
+            _NO_TABLE if measured is None else wakeup.latency * np.array(measured.latency)
+        ),
+        law_slept=_NO_TABLE if measured is None else np.array(measured.slept),
     )
 
 

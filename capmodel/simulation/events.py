@@ -425,8 +425,15 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                             phase[i] = SIGNALLED
                             target = i
                             kernel, kernel_left = SIGNAL, c.signal
-                            latency = c.latency
-                            if c.settle > 0.0:
+                            latency, slept = c.latency, 1
+                            if c.since.size > 0:
+                                row = np.searchsorted(c.since, now - fell_asleep[i], "right") - 1
+                                columns = c.law_costs.shape[1]
+                                column = int(columns * rng.random()) if columns > 1 else 0
+                                kernel_left = c.law_costs[row, column]
+                                latency = c.law_latencies[row, column]
+                                slept = int(c.law_slept[row, column])
+                            elif c.settle > 0.0:
                                 idle = now - fell_asleep[i] - c.leave
                                 if 0.0 <= idle < c.settle:
                                     kernel_left, latency = c.early, c.idle_latency
@@ -434,7 +441,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                                 kernel_left *= draw(rng, c.wait_law)
                             batch_timer[i] = np.inf if c.kind != BLOCKS else batch_timer[i]
                             if measuring:
-                                wakes += 1
+                                wakes += slept
                             break
             if kernel == IDLE and hasty > 0:
                 hasty -= 1
@@ -454,6 +461,11 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     kernel, kernel_left = PASS, min(c.kernel, c.dropped) * factor
                     if c.near > 0.0 and c.kind == SLOTS and 2 * held.max() < c.capacity:
                         kernel_left += c.near
+                    if c.waking > 0.0:
+                        for i in range(n):
+                            if phase[i] == WAKING:
+                                kernel_left += c.waking
+                                break
                     if c.driver == INTERRUPT and measuring:
                         interrupts += 1
             elif kernel == IDLE:

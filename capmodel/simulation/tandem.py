@@ -99,6 +99,11 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
     poll, cost, latency = c.poll, c.signal, c.latency
     nearness, early, settles = c.near > 0.0 and not direct, c.early, c.settle > 0.0
     half = size - (size + 1) // 2
+    since, law_costs, law_latencies, law_slept = (
+        c.since, c.law_costs, c.law_latencies, c.law_slept
+    )  # fmt: skip
+    lawful, columns = since.size > 0, law_costs.shape[1]
+    running = -np.inf  # when the consumer that was signalled last runs
     waiting, waiting_from, timer = 0, 0, np.inf  # packets that wait for a signal
     begun = arrival = 0.0
     # tallies in local variables, which the compiler keeps in registers
@@ -143,7 +148,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     cost = c.signal * draw(rng, c.wait_law)
                     latency = c.latency * draw(rng, c.wait_law)
                 kernel_free = signal_at + cost
-                free = kernel_free + latency
+                free = running = kernel_free + latency
                 wakes += 1
                 if signal_at < horizon:
                     kernel_wakeups += cost
@@ -191,6 +196,8 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
             work = first * factor
             # near: of the packets before this one not half a buffer are left
             beside = c.near if nearness and done[(at + half) % size] <= start else 0.0
+            if start < running:
+                beside += c.waking
             idle_from = free if waiting == 0 else np.inf
             end = start + (work + beside)
             if slows:
@@ -261,7 +268,16 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                     if free < horizon:
                         consumer_waiting += window + poll
                     free += window + poll
-                    if end > free:  # asleep
+                    if lawful:
+                        row = np.searchsorted(since, end - free, side="right") - 1
+                        column = int(columns * rng.random()) if columns > 1 else 0
+                        cost = law_costs[row, column]
+                        wakes += int(law_slept[row, column])
+                        if end < horizon:
+                            kernel_wakeups += cost
+                        kernel_free = end + cost
+                        free = running = kernel_free + law_latencies[row, column]
+                    elif end > free:  # asleep
                         cost, latency = c.signal, c.latency
                         if settles:
                             idle = end - free - c.leave
@@ -274,7 +290,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
                         if end < horizon:
                             kernel_wakeups += cost
                         kernel_free = end + cost
-                        free = kernel_free + latency
+                        free = running = kernel_free + latency
                     elif early > 0.0:
                         kernel_free = end + early
                         if end < horizon:

@@ -9,10 +9,12 @@ is replaced by one with constant costs that are right on average:
   :math:`g = \max(c_k, 1/\lambda) - c_a - P` that are left of the interval: it takes an interrupt
   with the probability p of :func:`~capmodel.formulary.wake_interrupt_probability`,
 
-and the signal costs :math:`w_e + (w - w_e) p`, the latency is :math:`L_i + (L - L_i) p`. What early
-signals cost a kernel whose consumer never gets to sleep is left out. Within 5 % of the simulation
-where services vary a little; where they do not, signals may come at one and the same moment of
-every sleep, and the average is up to 20 % off.
+and the signal costs :math:`w_e + (w - w_e) p`, the latency is :math:`L_i + (L - L_i) p`. A law that
+was measured is averaged over the same moment instead, the wait call included, and what the kernel
+pays for the packets of the latency comes on top of the signal. What early signals cost a kernel
+whose consumer never gets to sleep is left out. Within 5 % of the simulation where services vary a
+little; where they do not, signals may come at one and the same moment of every sleep, and the
+average is up to 20 % off.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from capmodel.formulary._elementwise import floats, some
 from capmodel.formulary._typing import Array
 from capmodel.formulary.wake_interrupt import wake_interrupt_probability
 from capmodel.path import CapturePath, Wakeup
+from capmodel.wakeup_law import WakeupLaw
 
 
 def gradual(path: CapturePath) -> bool:
@@ -40,9 +43,11 @@ def gradual(path: CapturePath) -> bool:
     bool
     """
     wakeup = path.wakeup
-    values = (path.kernel.near_cost, wakeup.early_cost, wakeup.settle)
-    return any(some(floats(value) > 0.0) for value in values) or any(
-        map(gradual, path.alternatives)
+    values = (path.kernel.near_cost, wakeup.early_cost, wakeup.settle, wakeup.waking)
+    return (
+        wakeup.law is not None
+        or any(some(floats(value) > 0.0) for value in values)
+        or any(map(gradual, path.alternatives))
     )
 
 
@@ -67,6 +72,14 @@ def averaged(path: CapturePath) -> CapturePath:
     beside = np.where(work < np.maximum(kernel.cost + kernel.near_cost, every),
                       kernel.near_cost, 0.0)  # fmt: skip
     cost = kernel.cost + beside
+    if wakeup.law is not None:
+        return replace(
+            path,
+            kernel=replace(
+                kernel, cost=cost, drop_cost=kernel.drop_cost + 0.0 * beside, near_cost=0.0
+            ),
+            wakeup=_plain(wakeup, wakeup.law, np.maximum(cost, every), work),
+        )
     interrupts = _interrupts(np.maximum(cost, every), work, kernel.scv, wakeup)
     # a consumer that is never asleep is not woken: any positive probability does
     interrupts = np.maximum(interrupts, 1e-9)
@@ -84,6 +97,19 @@ def averaged(path: CapturePath) -> CapturePath:
             settle=0.0,
             idle_latency=0.0,
         ),
+    )
+
+
+def _plain(wakeup: Wakeup, law: WakeupLaw, interval: Array, work: Array) -> Wakeup:
+    """Means of a measured law, with what a kernel pays whose consumer is about to run."""
+    cost, latency = law.mean(np.maximum(interval - work, 0.0))
+    latency = latency * wakeup.latency
+    return replace(
+        wakeup,
+        cost=cost * wakeup.cost + wakeup.waking * latency / interval,
+        latency=latency,
+        waking=0.0,
+        law=None,
     )
 
 

@@ -16,6 +16,7 @@ from capmodel.results import REGIMES, Solution
 from capmodel.simulation.run import MISSING, SimulationResult, refusal, simulate
 from capmodel.solvers._gradual import gradual
 from capmodel.solvers._recorded_quantiles import RecordedQuantiles
+from capmodel.wakeup_law import WakeupLaw
 
 __all__ = ["NAME", "accepts", "doubts", "simulated_loss", "solve"]
 
@@ -117,7 +118,7 @@ def _numbers(part: Any) -> list[Any]:
         if isinstance(value, tuple):
             for item in value:
                 found += _numbers(item)
-        elif isinstance(value, MAP):  # the shape of the arrivals is one for the whole grid
+        elif isinstance(value, (MAP, WakeupLaw)):  # a shape is one for the whole grid
             continue
         elif is_dataclass(value):
             found += _numbers(value)
@@ -133,7 +134,7 @@ def _at(part: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
         value = getattr(part, field.name)
         if isinstance(value, tuple):
             changed[field.name] = tuple(_at(item, index, shape) for item in value)
-        elif value is None or isinstance(value, (str, bool, MAP)):
+        elif value is None or isinstance(value, (str, bool, MAP, WakeupLaw)):
             continue
         elif is_dataclass(value):
             changed[field.name] = _at(value, index, shape)

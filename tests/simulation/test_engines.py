@@ -15,6 +15,7 @@ from capmodel.simulation.record import no_record
 from capmodel.simulation.run import simulate
 from capmodel.simulation.tally import COUNTS, TIMES
 from capmodel.simulation.tandem import recursion
+from capmodel.wakeup_law import WakeupLaw
 
 NO_FACTORS = (np.empty(0), np.empty(0))
 
@@ -25,6 +26,10 @@ POLICIES: dict[str, dict[str, Any]] = {
     "yield": {"policy": "yield", "spin": 1.1, "contention": 0.3},
     "sleep": {"policy": "sleep", "sleep": 20.3},
     # settles slowly: else the next sleep depends on this one more than a rounding can bear
+    "law": {
+        "law": WakeupLaw((0.0, 0.311), ((0.2,), (1.3,)), ((0.1,), (0.9,)), ((0.0,), (1.0,))),
+        "waking": 0.12,
+    },
     "gradual": {"early_cost": 0.4, "settle": 9.7, "poll_cost": 0.35},
 }
 
