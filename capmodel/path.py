@@ -119,7 +119,9 @@ class Kernel:
     `ring` [slots], `cost` per accepted packet [s] for all consumers' sockets together,
     `drop_cost` per packet that finds the buffer full [s], `scv` of the service [-]. `near_cost` [s]
     comes on top per packet while the buffer is less than half full: a consumer close behind touches
-    the cache lines that the kernel writes.
+    the cache lines that the kernel writes. Its core stands still `stall_rate` times a second
+    [1/s], for `stall_time` [s] on average, between packets: what a hypervisor or other work of the
+    highest priority does.
     """
 
     ring: Number
@@ -128,11 +130,15 @@ class Kernel:
     scv: Number = 0.0
     driver: Driver = Driver()
     near_cost: Number = 0.0
+    stall_rate: Number = 0.0
+    stall_time: Number = 0.0
 
     def __post_init__(self) -> None:
         if self.drop_cost is None:
             object.__setattr__(self, "drop_cost", self.cost)
-        _check(self, ("ring",), ("cost", "drop_cost", "scv", "near_cost"))
+        _check(
+            self, ("ring",), ("cost", "drop_cost", "scv", "near_cost", "stall_rate", "stall_time")
+        )
 
 
 @dataclass(frozen=True)

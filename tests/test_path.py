@@ -43,7 +43,11 @@ POSITIVE = [
 NOT_NEGATIVE = [
     (Arrivals, {"rate": 1.0}, ("scv", "on", "off")),
     (Driver, {}, ("interrupt_cost",)),
-    (Kernel, {"ring": 64, "cost": 1.0}, ("cost", "drop_cost", "scv", "near_cost")),
+    (
+        Kernel,
+        {"ring": 64, "cost": 1.0},
+        ("cost", "drop_cost", "scv", "near_cost", "stall_rate", "stall_time"),
+    ),
     (Consumer, {"cost": 1.0}, ("cost", "scv")),
     (
         Wakeup,
@@ -234,4 +238,5 @@ def test_parts_hold_every_field() -> None:
     assert set(read) == {"arrivals", "kernel", "buffer", "consumer", "wakeup", "cores"}
     assert read["wakeup"]["threshold"] == 1.0
     assert read["kernel"] == {"ring": 64, "cost": 0.5, "drop_cost": 0.5, "scv": 1.0,
-                              "driver": Driver(), "near_cost": 0.0}  # fmt: skip
+                              "driver": Driver(), "near_cost": 0.0, "stall_rate": 0.0,
+                              "stall_time": 0.0}  # fmt: skip

@@ -26,6 +26,8 @@ from capmodel.lab.board import (
     SEND_CALLS,
     SEND_TIME,
     SENT,
+    STALL_TIME,
+    STALLS,
 )
 from capmodel.simulation.arrivals import begin, refill
 from capmodel.simulation.compiled import compiled
@@ -36,6 +38,9 @@ _DRAWN_AT_ONCE = 64
 # words of the sender's state: arrivals used of those drawn, first place and places taken of the
 # ring, whether the traffic has ended
 _DRAWN, _HEAD, _WAITING, _ENDED = range(4)
+
+# a look at the clock, or a sending call, that took longer [ns] was held up by something else
+STALL = 200_000
 
 # in place of an error number: the cap on the real time was reached
 TOO_LONG = -1
@@ -135,7 +140,11 @@ def play(
     start = clock(place)
     last = now = start
     while state[_ENDED] == 0 or state[_WAITING] > 0:
-        out[LATE] = max(out[LATE], now - last)
+        step = now - last
+        out[LATE] = max(out[LATE], step)
+        if step > STALL:
+            out[STALLS] += 1
+            out[STALL_TIME] += step
         last = now
         _arrive(rng, played, (now - start) * 1e-9, clock_state, times, state, queue, out)
         if now - start > played.cap:

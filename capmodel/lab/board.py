@@ -18,7 +18,7 @@ STOP, EXPECTED = 0, 8
 
 # words of the sender's row
 (OFFERED, RING_DROPS, SENT, REFUSED, SEND_CALLS, SEND_TIME, ELAPSED, LATE, FAILURE,
- SENDER_WAITED) = range(10)  # fmt: skip
+ SENDER_WAITED, STALLS, STALL_TIME) = range(12)  # fmt: skip
 
 # words of a consumer's row; READY first, the rest counters
 (READY, DELIVERED, POLLS, INTERRUPTED, YIELDS, WORK_TIME, BYTES, BUFFER_DROPS, WAKES, USER, SYSTEM,

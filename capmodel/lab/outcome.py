@@ -112,6 +112,10 @@ class LabRun:
         What a program printed, where the consumer was one.
     waits : WaitRecord, optional
         What sending calls and wait calls took, where they can be matched.
+    stalls : int
+        Times that the sender stood still for more than 200 us.
+    stall_time : float
+        How long in all [s].
 
     Raises
     ------
@@ -141,6 +145,8 @@ class LabRun:
     cores: Mapping[str, int | None]
     report: str = field(default="", repr=False)
     waits: WaitRecord | None = field(default=None, repr=False)
+    stalls: int = 0
+    stall_time: float = 0.0
 
     def __post_init__(self) -> None:
         for number, consumer in enumerate(self.consumers):

@@ -100,9 +100,12 @@ class Priors:
             With the law, narrow priors for its means, and without the costs that it stands for; the
             same object if the calls tell too little.
         """
-        found = None if waits is None else waits.measured()
-        if found is None:
+        if waits is None:
             return self
+        assumed = (*self.assumed, *waits.stalls())
+        found = waits.measured()
+        if found is None:
+            return self if assumed == self.assumed else replace(self, assumed=assumed)
         told = {
             "wakeup": found.wakeup,
             "wakeup_latency": found.wakeup_latency,
@@ -116,7 +119,7 @@ class Priors:
             for cost in self.costs
             if not cost.by_law
         ]
-        return replace(self, costs=tuple(costs), law=found.law)
+        return replace(self, costs=tuple(costs), assumed=assumed, law=found.law)
 
     def machine(self, cores: int, ring: int = 256) -> Machine:
         """The machine before anything is measured: medians for values, nothing sampled.

@@ -83,6 +83,8 @@ def run(point: LabPoint, links: Links, environment: Mapping[str, str]) -> dict[s
         "send_time": board.sender[places.SEND_TIME] * 1e-9,
         "elapsed": board.sender[places.ELAPSED] * 1e-9,
         "late": board.sender[places.LATE] * 1e-9,
+        "stalls": int(board.sender[places.STALLS]),
+        "stall_time": board.sender[places.STALL_TIME] * 1e-9,
         "waited": board.sender[places.SENDER_WAITED] * 1e-9,
         "cpu": {str(core): dict(kinds) for core, kinds in spent.items()},
         "cores": {"sender": placement.sender, "consumers": placement.consumers},

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from capmodel.atomic import replacing
+from capmodel.constant import Constant
 from capmodel.errors import damaged_file
 from capmodel.formulary._typing import Array
 from capmodel.lab.outcome import LabRun
@@ -23,6 +24,9 @@ _LEAST = 4 * _COLUMNS  # wait calls in an interval of the law
 # where intervals may begin [s]: close together while the consumer goes to sleep and its core turns
 # idle, then ever wider; those that hold too few calls are joined with the one before
 _EDGES = np.concatenate([np.arange(0.0, 3.0, 0.15), 3.0 * 1.35 ** np.arange(24)]) * 1e-6
+# beside the phases of sending calls: times that the sender stood still, and the runs it was watched
+STALL, RUN = "stall", "run"
+_KINDS = (*PHASES, STALL, RUN)
 _FILES = ("waits.csv", "sends.csv")
 _WAIT_COLUMNS = ("since", "duration", "until", "slept")
 _SEND_COLUMNS = ("phase", "calls", "duration")
@@ -63,8 +67,34 @@ class Waits:
         length of that, from its beginning until the consumer was back [s], and whether it slept.
     sends : mapping
         For each of :data:`~capmodel.lab.records.PHASES` the number of sending calls that signalled
-        nobody, and their mean length [s].
+        nobody, and their mean length [s]; for ``"stall"`` the times that the sender stood still,
+        for ``"run"`` the runs in which it was watched.
     """
+
+    def stalls(self) -> tuple[Constant, ...]:
+        """How often and how long the sender stood still, with errors; nothing if it never did.
+
+        Returns
+        -------
+        tuple of Constant
+            ``stall_rate`` and ``stall_time``: counts are taken for Poisson, lengths for
+            exponential.
+        """
+        count, mean = self.sends.get(STALL, (0, 0.0))
+        runs, length = self.sends.get(RUN, (0, 0.0))
+        if count == 0:
+            return ()
+        rate, spread = count / (runs * length), 1.0 / np.sqrt(count)
+        said = f"{count} stalls of over 200 us in {runs * length:.0f} s of runs"
+        return tuple(
+            Constant(
+                name, float(f"{value:.6g}"), unit, float(f"{value * spread:.4g}"), "calibrated",
+                "capmodel_lab", said,
+            )
+            for name, value, unit in (
+                ("stall_rate", rate, "1/s"), ("stall_time", 1e6 * mean, "us")
+            )
+        )  # fmt: skip
 
     calls: Array
     sends: Mapping[str, tuple[int, float]]
@@ -163,6 +193,9 @@ def waits_of(runs: Iterable[LabRun]) -> Waits:
         calls = sum(count for count, _ in found)
         total = sum(count * mean for count, mean in found)
         sends[name] = (calls, total / calls if calls else 0.0)
+    stalls = sum(run.stalls for run in told)
+    sends[STALL] = (stalls, sum(run.stall_time for run in told) / max(stalls, 1))
+    sends[RUN] = (len(told), sum(run.elapsed for run in told) / max(len(told), 1))
     if not told:
         return Waits(np.zeros((0, 4)), sends)
     table = np.concatenate([run.waits.waits for run in told if run.waits is not None])
@@ -234,8 +267,8 @@ def read_waits(folder: Path) -> Waits | None:
         table = np.array([[float(value) for value in row] for row in calls]).reshape(-1, 4)
     except ValueError as error:
         raise damaged_file(folder / _FILES[0], "rows", str(error)) from None
-    if set(found) != set(PHASES):
-        raise damaged_file(folder / _FILES[1], "phase", f"must be {', '.join(PHASES)}")
+    if set(found) != set(_KINDS):
+        raise damaged_file(folder / _FILES[1], "phase", f"must be {', '.join(_KINDS)}")
     return Waits(table, found)
 
 

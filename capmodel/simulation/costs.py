@@ -117,6 +117,8 @@ class Costs(NamedTuple):
     law_costs: Floats
     law_latencies: Floats
     law_slept: Floats
+    stall_gap: float
+    stall_time: float
 
 
 def law(scv: float) -> Law:
@@ -174,6 +176,11 @@ def source(arrivals: Arrivals, traced: bool = False) -> Source:
 def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
     """The flat numbers of one placement."""
     kernel, driver, buffer = path.kernel, path.kernel.driver, path.buffer
+    if float(kernel.stall_rate) * float(kernel.stall_time) >= 1.0:
+        raise ValueError(
+            "a core that stands still all the time carries nothing: stall_rate times "
+            f"stall_time must be below 1, got {kernel.stall_rate * kernel.stall_time}"
+        )
     consumer, wakeup, same = path.consumer, path.wakeup, path.cores.pinning == "same"
     processes = _whole(consumer.processes)
     policy, mode = POLICIES[wakeup.policy], DRIVERS[driver.mode]
@@ -230,7 +237,14 @@ def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
             _NO_TABLE if measured is None else wakeup.latency * np.array(measured.latency)
         ),
         law_slept=_NO_TABLE if measured is None else np.array(measured.slept),
+        stall_gap=_gap_of(float(kernel.stall_rate), float(kernel.stall_time)),
+        stall_time=float(kernel.stall_time),
     )
+
+
+def _gap_of(rate: float, time: float) -> float:
+    """Mean time [s] from the end of a stall to the next; without an end where there is none."""
+    return 1.0 / rate - time if rate * time > 0.0 else np.inf
 
 
 def plain(c: Costs) -> bool:

@@ -45,6 +45,7 @@ from capmodel.simulation.state import (
     READ,
     SIGNAL,
     SIGNALLED,
+    STALLED,
     SWITCH,
     WAKING,
     close_block,
@@ -101,6 +102,10 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     oldest = np.zeros(n, np.int64)
     # since when (a run begins as the consumers enter the wait); signals to who is not asleep yet
     fell_asleep, hasty = np.full(n, c.poll), 0
+    stall_at = stall_end = np.inf
+    if c.stall_gap < np.inf:
+        stall_at = c.stall_gap * rng.standard_exponential()
+        stall_end = stall_at + c.stall_time * rng.standard_exponential()
     pending = 0  # signals and block closures that wait for the kernel
     core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
     now, in_ring, sweeping = 0.0, 0, c.driver == INTERRUPT
@@ -183,6 +188,8 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         if then == t_kernel:
             if kernel == INTERRUPTED:
                 sweeping = True
+                kernel = IDLE
+            elif kernel == STALLED:
                 kernel = IDLE
             elif kernel == SIGNAL:
                 if target >= 0:
@@ -317,7 +324,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                     kernel_interrupts += c.interrupt
                     if kernel == SIGNAL:
                         kernel_wakeups -= c.interrupt
-                    else:
+                    elif kernel != STALLED:
                         kernel_packets -= c.interrupt
         elif then == move_at:
             place = 1 - place
@@ -403,6 +410,12 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
                         next_draw2 += 1
 
         # the kernel between two pieces of work
+        if kernel == IDLE:
+            while stall_end <= now:
+                stall_at = stall_end + c.stall_gap * rng.standard_exponential()
+                stall_end = stall_at + c.stall_time * rng.standard_exponential()
+            if stall_at <= now:
+                kernel, kernel_left = STALLED, stall_end - now
         if kernel == IDLE:
             if pending > 0:
                 for i in range(n):

@@ -9,7 +9,7 @@ from capmodel.simulation.compiled import compiled, inlined
 from capmodel.simulation.costs import BLOCKS, SLEEP, SPIN, Costs
 
 # the kernel: idle, in an interrupt, at a packet before and after it has looked for room, signalling
-IDLE, INTERRUPTED, PASS, DELIVER, SIGNAL = range(5)
+IDLE, INTERRUPTED, PASS, DELIVER, SIGNAL, STALLED = range(6)
 # a consumer away from its core: asleep, being signalled, on its way, in a fixed sleep;
 ASLEEP, SIGNALLED, WAKING, NAPPING = range(4)
 # and on it: switching in, opening a block, at a packet, entering poll, entering sleep, looking

@@ -103,6 +103,10 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
         c.since, c.law_costs, c.law_latencies, c.law_slept
     )  # fmt: skip
     lawful, columns = since.size > 0, law_costs.shape[1]
+    stall_at = stall_end = np.inf
+    if c.stall_gap < np.inf:
+        stall_at = c.stall_gap * rng.standard_exponential()
+        stall_end = stall_at + c.stall_time * rng.standard_exponential()
     running = -np.inf  # when the consumer that was signalled last runs
     waiting, waiting_from, timer = 0, 0, np.inf  # packets that wait for a signal
     begun = arrival = 0.0
@@ -137,6 +141,11 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
             continue
 
         # the kernel; a timer may have run out before it takes this packet
+        while stall_end <= arrival or stall_end <= kernel_free:
+            stall_at = stall_end + c.stall_gap * rng.standard_exponential()
+            stall_end = stall_at + c.stall_time * rng.standard_exponential()
+        if stall_at <= arrival or stall_at <= kernel_free:
+            kernel_free = stall_end
         start = arrival if arrival > kernel_free else kernel_free
         signalled = waiting > 0 and timer <= start
         signal_at = timer if timer > kernel_free else kernel_free

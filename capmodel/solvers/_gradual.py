@@ -14,7 +14,7 @@ was measured is averaged over the same moment instead, the wait call included, a
 pays for the packets of the latency comes on top of the signal. What early signals cost a kernel
 whose consumer never gets to sleep is left out. Within 5 % of the simulation where services vary a
 little; where they do not, signals may come at one and the same moment of every sleep, and the
-average is up to 20 % off.
+average is up to 20 % off. What a ring loses while the kernel's core stands still is left out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,13 @@ def gradual(path: CapturePath) -> bool:
     bool
     """
     wakeup = path.wakeup
-    values = (path.kernel.near_cost, wakeup.early_cost, wakeup.settle, wakeup.waking)
+    values = (
+        path.kernel.near_cost,
+        wakeup.early_cost,
+        wakeup.settle,
+        wakeup.waking,
+        path.kernel.stall_rate,
+    )
     return (
         wakeup.law is not None
         or any(some(floats(value) > 0.0) for value in values)
@@ -72,12 +78,13 @@ def averaged(path: CapturePath) -> CapturePath:
     beside = np.where(work < np.maximum(kernel.cost + kernel.near_cost, every),
                       kernel.near_cost, 0.0)  # fmt: skip
     cost = kernel.cost + beside
+    plain = replace(
+        kernel, cost=cost, drop_cost=kernel.drop_cost + 0.0 * beside, near_cost=0.0, stall_rate=0.0
+    )
     if wakeup.law is not None:
         return replace(
             path,
-            kernel=replace(
-                kernel, cost=cost, drop_cost=kernel.drop_cost + 0.0 * beside, near_cost=0.0
-            ),
+            kernel=plain,
             wakeup=_plain(wakeup, wakeup.law, np.maximum(cost, every), work),
         )
     interrupts = _interrupts(np.maximum(cost, every), work, kernel.scv, wakeup)
@@ -87,7 +94,7 @@ def averaged(path: CapturePath) -> CapturePath:
     idle_latency = np.minimum(wakeup.idle_latency, wakeup.latency)
     return replace(
         path,
-        kernel=replace(kernel, cost=cost, drop_cost=kernel.drop_cost + 0.0 * beside, near_cost=0.0),
+        kernel=plain,
         wakeup=replace(
             wakeup,
             cost=early + (wakeup.cost - early) * interrupts,

@@ -114,7 +114,7 @@ def _not_modelled(path: CapturePath) -> str | None:
         "more packets than the card's bus carries": path.arrivals.peak_rate > driver.bus_rate,
         "a consumer without cost": not path.consumer.cost > 0.0,
         "a full buffer that drops at no cost": kernel.cost > 0.0 and not kernel.drop_cost > 0.0,
-        "costs that depend on time asleep or on nearness": gradual(path),
+        "costs that depend on time asleep or on nearness, or stalls": gradual(path),
         "infinite costs": not all(map(math.isfinite, (
             kernel.cost, kernel.drop_cost, path.consumer.cost, wakeup.cost, wakeup.latency,
             wakeup.poll_cost, wakeup.contention, driver.interrupt_cost,

@@ -15,7 +15,8 @@ from capmodel.lab.records import WaitRecord
 from capmodel.lab.waits import Waits, read_waits, waits_of, write_waits
 
 AWAKE, FIRST, WAKING = 2.0e-6, 2.5e-6, 2.2e-6
-SENDS = {"awake": (1000, AWAKE), "first": (1000, FIRST), "waking": (1000, WAKING)}
+SENDS = {"awake": (1000, AWAKE), "first": (1000, FIRST), "waking": (1000, WAKING),
+         "stall": (4, 2e-3), "run": (40, 0.25)}  # fmt: skip
 
 
 def calls(count: int, seed: int = 1) -> np.ndarray:
@@ -98,6 +99,15 @@ def test_too_few_calls_tell_nothing() -> None:
     assert Waits(calls(1000), SENDS | {"awake": (0, 0.0)}).measured() is None
 
 
+def test_stalls_are_counted() -> None:
+    rate, time = Waits(calls(10), SENDS).stalls()
+    assert (rate.name, rate.si, rate.si_std) == ("stall_rate", 4 / 10.0, pytest.approx(0.2))
+    assert (time.name, time.si, time.si_std) == ("stall_time", 2e-3, pytest.approx(1e-3))
+    assert Waits(calls(10), SENDS | {"stall": (0, 0.0)}).stalls() == ()
+    names = {constant.name for constant in load_priors().informed(Waits(calls(10), SENDS)).assumed}
+    assert {"stall_rate", "stall_time"} <= names
+
+
 def test_tables_are_read_back(tmp_path: Path) -> None:
     waits = Waits(calls(2000), SENDS)
     write_waits(tmp_path, waits)
@@ -113,7 +123,7 @@ def test_tables_are_read_back(tmp_path: Path) -> None:
     [
         ("waits.csv", "since,", "sinse,", "must name the columns"),
         ("waits.csv", ",1\n", "\n", "must hold 4 values"),
-        ("sends.csv", "awake", "alive", "phase.*must be awake, first, waking"),
+        ("sends.csv", "awake", "alive", "phase.*must be awake, first, waking, stall, run"),
         ("sends.csv", "1000", "many", "many"),
     ],
 )
