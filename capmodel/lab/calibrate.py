@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capmodel.lab.design import calibration_design
+from capmodel.lab.drift import write_measured
 from capmodel.lab.experiment import Experiment, Measure, run_experiment
 from capmodel.lab.fit import Fit, fit, observations
 from capmodel.lab.host import Host, this_host
@@ -137,6 +138,8 @@ def write_calibration(result: Calibration, out: Path, *, source: str = "own") ->
         "locator": locator_of(host, result.experiment),
     }  # fmt: skip
     write_machine(result.fit, out, facts, source=source)
+    if result.experiment is not None:
+        write_measured(out, result.experiment)
 
 
 def may_steer() -> bool:

@@ -16,7 +16,7 @@ from capmodel.lab.fit import Observation, observations
 from capmodel.lab.host import Host
 from capmodel.lab.point import LabPoint
 from capmodel.lab.priors import Priors
-from capmodel.measurements import Measurement, read_rows
+from capmodel.measurements import read_rows
 
 _FIXED = ("id", "role", "quantity", "value", "error", "locator")
 _CONDITIONS = ("rate", "size", "backend", "work", "pinning", "ring", "buffer", "timeout",
@@ -84,7 +84,7 @@ def table_rows(parts: Sequence[Part], locator: str) -> list[dict[str, str]]:
                     "value": f"{item.value:.6g}",
                     "error": f"{max(item.error, _LEAST[item.quantity]):.3g}",
                     "locator": locator,
-                    **_conditions(point),
+                    **conditions_of(point),
                     "runs": str(len(result.runs)),
                     "noisy": str(result.noisy),
                     "spread": f"{result.spread(item.quantity):.3g}",
@@ -93,7 +93,19 @@ def table_rows(parts: Sequence[Part], locator: str) -> list[dict[str, str]]:
     return rows
 
 
-def _conditions(point: LabPoint) -> dict[str, str]:
+def conditions_of(point: LabPoint) -> dict[str, str]:
+    """The conditions of a point, as a table holds them.
+
+    Parameters
+    ----------
+    point : LabPoint
+        The point.
+
+    Returns
+    -------
+    dict
+        Text by column.
+    """
     buffer = point.buffer
     return {
         "rate": f"{point.rate:.9g}",
@@ -109,14 +121,30 @@ def _conditions(point: LabPoint) -> dict[str, str]:
     }
 
 
-def _point(row: Measurement) -> LabPoint:
-    """The point of a row."""
-    texts = ("backend", "pinning", "buffer", "arrivals")
-    given: dict[str, Any] = {name: row.conditions[name] for name in texts}
-    given |= {name: float(row.conditions[name]) for name in ("rate", "size", "work", "duration")}
-    if row.conditions["timeout"]:
-        given["timeout"] = float(row.conditions["timeout"])
-    return LabPoint(ring=int(row.conditions["ring"]), **given)
+def point_of(conditions: Mapping[str, str]) -> LabPoint:
+    """The point that has these conditions.
+
+    Parameters
+    ----------
+    conditions : mapping
+        As from :func:`conditions_of`.
+
+    Returns
+    -------
+    LabPoint
+
+    Raises
+    ------
+    KeyError, ValueError
+        If they are not those of a point.
+    """
+    given: dict[str, Any] = {
+        name: conditions[name] for name in ("backend", "pinning", "buffer", "arrivals")
+    }
+    given |= {name: float(conditions[name]) for name in ("rate", "size", "work", "duration")}
+    if conditions["timeout"]:
+        given["timeout"] = float(conditions["timeout"])
+    return LabPoint(ring=int(conditions["ring"]), **given)
 
 
 def read_observations(folder: Path, role: str = "calibration") -> tuple[Observation, ...]:
@@ -145,7 +173,7 @@ def read_observations(folder: Path, role: str = "calibration") -> tuple[Observat
     found = []
     for row in rows:
         try:
-            point = _point(row)
+            point = point_of(row.conditions)
         except (KeyError, ValueError, TypeError) as error:
             raise damaged_file(path, row.id, f"is not a point of the lab ({error})") from None
         found.append(Observation(point, row.quantity, row.value, row.error))

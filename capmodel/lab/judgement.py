@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from capmodel.lab.calibrate import may_steer
 from capmodel.lab.design import validation_design
+from capmodel.lab.drift import Moved, chosen, drift_text, read_measured
 from capmodel.lab.experiment import Experiment, Measure, run_experiment
 from capmodel.lab.fit import observations
 from capmodel.lab.host import Host, this_host
@@ -57,12 +58,15 @@ class Validation:
         The runs.
     host : Host
         Who measured.
+    moved : tuple of Moved
+        Points of the calibration that were measured again, where it left them.
     """
 
     rows: tuple[Judged, ...]
     rates: tuple[Judged, ...]
     experiment: Experiment
     host: Host
+    moved: tuple[Moved, ...] = ()
 
     @property
     def errors(self) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -95,6 +99,10 @@ class Validation:
             "p90_error": self.p90_error,
             "noise_floor": self.experiment.noise_floor,
             "median_floor": self.median_floor,
+            "moved": [
+                {"point": item.point.to_dict(), "before": item.before, "now": item.now}
+                for item in self.moved
+            ],
             "rows": [
                 {
                     "point": row.point.to_dict(), "quantity": row.quantity,
@@ -147,20 +155,32 @@ def validate(
         If an argument is out of range, or the machine cannot predict a point.
     LabError
         If this machine cannot be measured.
+
+    Notes
+    -----
+    Where the calibration left what it measured beside the machine file, some of its points are
+    measured again in the same rounds: they tell how far the machine agrees with itself.
     """
     rig = load_machine(machine)
     host = this_host()
-    points = (
-        validation_design(steering=may_steer() if steering is None else steering)
-        if design is None
-        else tuple(design)
-    )
+    steered = may_steer() if steering is None else steering
+    points = validation_design(steering=steered) if design is None else tuple(design)
     for point in points:
         path_of(point, rig)  # better refused now than after the measurement
-    experiment = run_experiment(
-        points, rounds=rounds, journal=journal, seed=seed, measure=measure, progress=progress
-    )
-    return judge(rig, experiment, host)
+    stored = not isinstance(machine, Machine) and str(machine).endswith(".toml")
+    known = read_measured(Path(str(machine))) if stored else {}
+    again = chosen((point for point in known if point not in points), steered)
+    both = run_experiment(
+        (*points, *again), rounds=rounds, journal=journal, seed=seed, measure=measure,
+        progress=progress,
+    )  # fmt: skip
+    fresh, old = both.results[: len(points)], both.results[len(points) :]
+    moved = [
+        Moved(result.point, known[result.point], result.median())
+        for result in old
+        if not result.disturbed
+    ]
+    return replace(judge(rig, Experiment(fresh, rounds), host), moved=tuple(moved))
 
 
 def judge(machine: Machine, experiment: Experiment, host: Host) -> Validation:
@@ -222,14 +242,15 @@ def validation_text(result: Validation) -> str:
             "error", "spread", "wakes/ms", "measured"]  # fmt: skip
     noisy = result.experiment.noisy
     left_out = len(result.experiment.results) - len(result.rows)
-    return "\n".join(
-        [
-            result.host.title,
-            text_table(head, table),
-            f"captured share: mean error {100 * result.mean_error:.2f} points, 90 % within "
-            f"{100 * result.p90_error:.2f} points ({len(result.rows)} points)",
-            f"noise floor: a single run is {100 * result.experiment.noise_floor:.2f} points off "
-            f"its median on average; the medians are good to {100 * result.median_floor:.2f} "
-            f"points; {noisy} noisy runs, {left_out} points left out",
-        ]
-    )
+    lines = [
+        result.host.title,
+        text_table(head, table),
+        f"captured share: mean error {100 * result.mean_error:.2f} points, 90 % within "
+        f"{100 * result.p90_error:.2f} points ({len(result.rows)} points)",
+        f"noise floor: a single run is {100 * result.experiment.noise_floor:.2f} points off "
+        f"its median on average; the medians are good to {100 * result.median_floor:.2f} "
+        f"points; {noisy} noisy runs, {left_out} points left out",
+    ]
+    if result.moved:
+        lines.append(drift_text(result.moved))
+    return "\n".join(lines)

@@ -197,6 +197,7 @@ def test_calibrate_validate_and_save(tmp_path: Path) -> None:
     assert checked.p90_error < 0.025
     assert "not pinned down" in str(result)
     assert "noise floor" in str(checked)
+    assert len(checked.moved) == len(calibration_design()[::3])
     joint, fresh = measure_set(rounds=2, measure=lab, steering=True)
     assert joint.experiment is not None
     assert tuple(each.point for each in joint.experiment.results) == calibration_design()
