@@ -278,12 +278,13 @@ def validation_table() -> str:
 
 def disagreements() -> str:
     """The rows that do not agree, in words."""
-    return "; ".join(
+    found = "; ".join(
         f"{row.data_set.replace('_', ' ')}, row {row.id}: {row.quantity.replace('_', ' ')} "
         f"predicted {_amount(row.predicted)}, measured {_amount(row.measured)}"
         for row in table()
         if not row.agrees
     )
+    return found or "none"
 
 
 def beyond_allowed() -> float:
@@ -302,23 +303,22 @@ def futex_row() -> tuple[float, float, float]:
     return abs(row.error), row.allowed / row.measured, below
 
 
-def near_livelock() -> tuple[float, float, float]:
-    """The flood's row that does not agree: how far below livelock its load is, by what per cent
-    the law moves per per cent of the flood packet's cost, and the posterior's spread of that cost.
+def near_livelock() -> tuple[float, float, float, float]:
+    """The flood's row nearest to livelock: how far below it its load is, by what per cent the law
+    moves per per cent of the flood packet's cost, and how far off and how far allowed the row is,
+    as shares of what was measured.
     """
-    machine = load_machine("e5_1650v4_flood")
-    (flood,) = (
-        float(row.conditions["flood_rate"])
-        for row in load_data_set("xdp2018_flood").rows
-        if row.id == "flood-3p4-mpps"
-    )
+    (row,) = (row for row in table() if row.id == "flood-3p4-mpps")
+    (item,) = (item for item in comparisons(row.data_set) if item.row.id == row.id)
+    machine = load_machine(item.machine)
+    flood = float(item.row.conditions["flood_rate"])
     cost = machine.value("flood_packet")
     rates = formulary.closed_loop_rate(
         flood, cost * np.array([0.999, 1.001]), machine.value("transaction_service"),
-        machine.value("transaction_elsewhere"),
+        machine.value("transaction_elsewhere"), machine.value("softirq_budget"),
     )  # fmt: skip
     slope = -float(np.diff(np.log(rates))[0]) / 0.002
-    return 1.0 - flood * cost, slope, machine.constants["flood_packet"].si_std / cost
+    return 1.0 - flood * cost, slope, abs(row.error), row.allowed / row.measured
 
 
 def _amount(value: float) -> str:

@@ -54,6 +54,7 @@ def test_units_belong_to_what_is_measured(name: str) -> None:
         "driver_elsewhere": {"-"},
         "spin_contention": {"-"}, "yield_contention": {"-"}, "cache_reach": {"B", "KiB", "MiB"},
         "leave_same": rate, "leave_split": rate, "poll_tick": rate, "poll_budget": {"packets"},
+        "softirq_budget": {"packets"},
         "wire_rate": bit, "ring": {"slots"}, "throttle": rate,
         "bus_rate": {"MB/s", "GB/s"}, "bus_descriptors": {"B"},
     }  # fmt: skip

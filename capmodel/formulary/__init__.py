@@ -28,6 +28,7 @@ from capmodel.formulary.bursts import (
     loss_on_off_fluid,
 )
 from capmodel.formulary.channel import channel_item_time
+from capmodel.formulary.closed_loop import closed_loop_rate
 from capmodel.formulary.consumers import shared_core_carried_rate
 from capmodel.formulary.drivers import interrupts_per_packet_napi
 from capmodel.formulary.first_passage import (
@@ -86,7 +87,7 @@ from capmodel.formulary.recovery import (
     stall_loss_probability,
     variance_recovery_time_mg1,
 )
-from capmodel.formulary.same_core import closed_loop_rate, same_core_carried_rate
+from capmodel.formulary.same_core import same_core_carried_rate
 from capmodel.formulary.saturated import (
     saturated_finite_buffer,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from capmodel.formulary._elementwise import each_floats, maximum, minimum, where
-from capmodel.formulary._typing import Array, ArrayLike, asarrays
+from capmodel.formulary._typing import Array, ArrayLike
 
 
 def same_core_carried_rate(
@@ -72,52 +72,3 @@ def same_core_carried_rate(
     floor = where(consumer > 0.0, floor, room / where(both > 0.0, both, 1.0))
     overload = minimum(maximum(priority, floor), offered)
     return where(offered * both <= room, offered, overload)
-
-
-def closed_loop_rate(
-    flood_rate: ArrayLike, kernel_cost: ArrayLike, service: ArrayLike, elsewhere: ArrayLike
-) -> Array:
-    r"""Transactions per second of one request at a time, beside a flood of higher priority.
-
-    A request needs `service` on a core of which the flood leaves :math:`1 - \lambda c_k`, and
-    `elsewhere` for the way to the client and back:
-
-    .. math::
-        X = \frac{1}{t_0 + t_c/(1 - \lambda c_k)}\ (\lambda c_k < 1),\qquad X = 0 \text{ else}
-
-    Parameters
-    ----------
-    flood_rate : array_like
-        Rate of the flood :math:`\lambda` [1/s].
-    kernel_cost : array_like
-        Kernel time per flood packet :math:`c_k` [s].
-    service : array_like
-        Core time per transaction :math:`t_c` [s].
-    elsewhere : array_like
-        Time per transaction that does not need this core :math:`t_0` [s].
-
-    Returns
-    -------
-    ndarray
-        Transactions per second [1/s].
-
-    Notes
-    -----
-    An upper bound: the stretch :math:`1/(1-\rho)` of the service itself is exact for a Poisson
-    flood under preemptive-resume priority, but the flood's backlog that a request finds is left
-    out, as are requests lost at a full ring and their timeouts. Too high by 2, 18 and 43 % at flood
-    loads 0.18, 0.63 and 0.9 when a transaction takes only a few flood packets' time; the longer
-    it takes, the closer.
-
-    Source: busy periods of the higher class stretch the lower (Takagi, Queueing Analysis 1, 1991).
-
-    Examples
-    --------
-    >>> [round(float(x)) for x in closed_loop_rate([0.0, 2e6, 4e6], 0.25e-6, 1e-6, 28e-6)]
-    [34483, 33333, 0]
-    """
-    flood, kernel, work, rest = asarrays(flood_rate, kernel_cost, service, elsewhere)
-    left = 1.0 - flood * kernel
-    # beyond saturation the transaction never ends; the guard keeps the division finite
-    stretch = work / np.maximum(left, 1e-12)
-    return np.where(left > 0.0, 1.0 / (rest + stretch), 0.0)

@@ -74,7 +74,12 @@ OWN = {
 
 
 class _Printer(MpmathPrinter):
-    """Calls the three functions above by name."""
+    """Calls the three functions above by name; a sum's bounds are whole numbers of mpmath's."""
+
+    def _print_Sum(self, expression: Any) -> str:
+        ((index, first, last),) = expression.limits
+        term, first, last = map(self._print, (expression.function, first, last))
+        return f"sum(({term} for {index} in range(int({first}), int({last}) + 1)), start=mpf(0))"
 
     def _print_lowergamma(self, expression: Any) -> str:
         return f"lowergamma({', '.join(map(self._print, expression.args))})"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from capmodel import formulary
 from capmodel.derivations import (
+    closed_loop,
     erlang_excess,
     finite_run,
     gim1k,
@@ -234,3 +235,41 @@ def test_reference_losses() -> None:
                 continue
             got = float(settled(function, (params["rho"], params["K"])))
             assert np.isclose(got, value[0], rtol=1e-12)
+
+
+def test_the_ring_is_empty_as_often_as_takacs_says() -> None:
+    """The transform of P(empty at u) is ``1/(z + lambda - lambda G(z))``, G the busy period's own:
+    ``G = exp(-c (z + lambda - lambda G))``. At load 0.8, c = 1, and z = 1/2.
+    """
+    at = compiled(closed_loop.empty(), ["u", "flood_rate", "kernel_cost"])
+    rate, z = mpmath.mpf("0.8"), mpmath.mpf("0.5")
+    kinks = [mpmath.mpf("1e-30"), *range(1, 60)]
+    found = mpmath.quad(lambda u: mpmath.exp(-z * u) * at(u, rate, mpmath.mpf(1)), kinks)
+    busy = mpmath.findroot(lambda g: g - mpmath.exp(-(z + rate - rate * g)), 0.3)
+    assert abs(found - 1 / (z + rate - rate * busy)) < 1e-10
+
+
+def test_idle_time_is_the_integral_of_being_empty() -> None:
+    rate, cost, until = mpmath.mpf("0.7"), mpmath.mpf(1), mpmath.mpf("6.4")
+    at = compiled(closed_loop.empty(), ["u", "flood_rate", "kernel_cost"])
+    idle = compiled(closed_loop.idle_time(), ["flood_rate", "kernel_cost", "elsewhere"])
+    found = mpmath.quad(lambda u: at(u, rate, cost), [mpmath.mpf("1e-30"), *range(1, 7), until])
+    assert abs(found - idle(rate, cost, until)) < 1e-12
+
+
+def test_what_is_left_behind_is_what_the_drift_has_not_worked_off() -> None:
+    """Optional stopping: a backlog falls by ``1 - rho`` for as long as there is any."""
+    names = ["b", "v", "flood_rate", "kernel_cost"]
+    still = compiled(closed_loop.not_worked_off(), names)
+    left = compiled(closed_loop.left_behind(), names)
+    for backlog, until, rate in ((2.0, 9.0, 0.9), (0.3, 40.0, 0.99), (30.0, 5.0, 0.5)):
+        point = list(map(mpmath.mpf, (backlog, until, rate, 1.0)))
+        waited = mpmath.quad(
+            lambda v, p=point: still(p[0], v, p[2], p[3]), mpmath.linspace(1e-30, until, 30)
+        )
+        assert abs(left(*point) - (point[0] - (1 - point[2]) * waited)) < 1e-8
+
+
+def test_a_busy_period_works_off_what_comes_meanwhile() -> None:
+    gone = sp.Symbol("b", nonnegative=True) / (1 - closed_loop.LOAD)
+    assert zero(closed_loop.busy_period() - gone)

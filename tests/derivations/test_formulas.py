@@ -187,11 +187,16 @@ CASES: Mapping[str, Case] = {
     ),
     "closed_loop_rate": Case(
         {
-            "flood_rate": (0.0, 0.5, 1.0 - NEAR, 1.0, 1.0 + NEAR),
+            "flood_rate": (0.5, 0.93, 1.0 - NEAR, 1.0, 1.0 + NEAR),
             "kernel_cost": (1.0, 0.3),
-            "service": (0.0, 2.0),
-            "elsewhere": (0.1, 28.0),
-        }
+            "service": (0.0, 0.6),
+            "elsewhere": (0.1, 2.5),
+            "budget": (6.0, 80.0),
+        },
+        # a wait for the core that is all there is, and a drift of 1e-9 of which it is the quotient
+        where=lambda flood_rate, kernel_cost, service, **_: (
+            (service > 0.0 or flood_rate < 0.99) and (kernel_cost == 1.0 or flood_rate == 0.93)
+        ),
     ),
     "critical_rate": Case(
         {name: COSTS[name] for name in ("kernel_cost", "wakeup_cost", "off_time")}

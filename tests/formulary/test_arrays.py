@@ -27,7 +27,7 @@ RANGES: dict[str, tuple[tuple[tuple[float, float], ...], bool]] = {
     "buffer_for_loss_on_off": ((RATE, RATE, COST, COST, (1e-12, 0.9)), True),
     "carried_rate_saturated": ((COST, FREE, FREE, COST), False),
     "channel_item_time": ((COST, COST, FREE, FREE, FREE, COST, (1.0, 64.0)), False),
-    "closed_loop_rate": ((RATE, COST, COST, COST), False),
+    "closed_loop_rate": ((RATE, COST, COST, COST, (1.0, 1e4)), False),
     "critical_rate": ((COST, FREE, COST), False),
     "double_buffer_carried_rate": ((RATE, SLOTS, FREE, FREE, FREE, SHARE), False),
     "double_buffer_loss": ((RATE, SLOTS, FREE, FREE, FREE, SHARE), False),

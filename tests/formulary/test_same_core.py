@@ -8,7 +8,7 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capmodel.formulary import closed_loop_rate, same_core_carried_rate
+from capmodel.formulary import same_core_carried_rate
 from tests.oracles.event_simulation import same_core
 
 costs = st.floats(0.05, 5.0)
@@ -80,34 +80,3 @@ def test_event_by_event(rate: float) -> None:
     assert float(same_core_carried_rate(rate, 0.6, 0.8, 0.4)) == pytest.approx(
         counts.carried_rate, rel=1e-3
     )
-
-
-def test_closed_loop_beside_a_poisson_flood_packet_by_packet() -> None:
-    """One request at a time: it needs work on the core, interrupted by every flood packet."""
-    rate, kernel, work, rest = 0.7, 0.9, 2.0, 3.0
-    rng = np.random.default_rng(6)
-    now, backlog, arrival, done = 0.0, 0.0, rng.exponential(1 / rate), 0
-    while done < 20_000:
-        elapsed = rest  # away from the core; the flood goes on
-        left = work
-        while elapsed > 0.0 or left > 0.0:
-            step = arrival - now
-            if elapsed > 0.0:
-                step = min(step, elapsed)
-                elapsed -= step
-                backlog = max(backlog - step, 0.0)
-            else:
-                step = min(step, backlog + left)
-                left -= max(step - backlog, 0.0)
-                backlog = max(backlog - step, 0.0)
-                left = 0.0 if left < 1e-12 else left
-            now += step
-            if now >= arrival:
-                backlog += kernel
-                arrival = now + rng.exponential(1 / rate)
-        done += 1
-    found = float(closed_loop_rate(rate, kernel, work, rest))
-    assert closed_loop_rate(0.0, kernel, work, rest) == pytest.approx(1 / (work + rest))
-    assert closed_loop_rate(1 / kernel, kernel, work, rest) == 0.0
-    # the backlog that a request finds is left out of the mean-value law: it is an upper bound
-    assert done / now < found
