@@ -441,7 +441,11 @@ def _placed(
         buffer=buffer,
         consumer=Consumer(consumer_cost, 0.0, processes),
         wakeup=wakeup,
-        cores=Cores(pinning, kernel_share=values.get("kernel_share", 1.0)),
+        cores=Cores(
+            pinning,
+            kernel_share=values.get("kernel_share", 1.0),
+            kernel_turn=values.get("kernel_turn", 0.0),
+        ),
         on_full=backend.on_full,  # type: ignore[arg-type]  # checked when the backend was read
         producer_startup=values.get("producer_startup", np.inf),
         consumer_notify=values.get("consumer_notify", 0.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def explain(prediction: Prediction) -> str:
     by_arrivals = _BY_ARRIVALS.get(type(prediction.workload.arrivals))
     limits = by_arrivals or _LIMITS[prediction.bottleneck]
     parts = [_headline(prediction), limits(prediction), _placements(prediction)]
-    parts += [_wakeups(prediction), _remedies(prediction)]
+    parts += [_wakeups(prediction), _stalls(prediction), _remedies(prediction)]
     parts.append(_certainty(prediction))
     return "\n\n".join(part for part in parts if part)
 
@@ -233,6 +234,26 @@ def _wakeups(p: Prediction) -> str:
             f"{_share(share - signals)}."
         )
     return f"{sleeps}waking it costs the core that handles packets {_share(share)} of its time."
+
+
+# of the stalls, how many a ring should outlast that is named: all but one in so many
+_OUTLASTED = 100
+
+
+def _stalls(p: Prediction) -> str:
+    """What stalls of the kernel's core ask of the receive ring; lengths are exponential."""
+    kernel = p.path.kernel
+    rate, time = float(kernel.stall_rate), float(kernel.stall_time)
+    if rate * time == 0.0:
+        return ""
+    lasts = format_duration(float(kernel.ring) / p.offered_rate)
+    needed = math.ceil(p.offered_rate * time * math.log(_OUTLASTED))
+    return (
+        f"The kernel's core stands still {_three(rate)} times a second, for "
+        f"{format_duration(time)} on average. At this rate the receive ring of "
+        f"{float(kernel.ring):,.0f} slots lasts {lasts}; one of {needed:,} outlasts "
+        f"{_OUTLASTED - 1} of {_OUTLASTED} stalls."
+    )
 
 
 def _sleeps(p: Prediction) -> str:

@@ -227,7 +227,8 @@ class Wakeup:
 class Cores:
     """Where kernel and consumer run.
 
-    `kernel_share` is the most of a shared core that persistent kernel work may take [-];
+    `kernel_share` is the most of a shared core that persistent kernel work may take [-] from a
+    consumer that has been awake for `kernel_turn` [s]; until then the kernel goes first.
     `leave_same` and `leave_split` [1/s] are how often an automatic scheduler changes its mind.
     """
 
@@ -235,10 +236,11 @@ class Cores:
     kernel_share: Number = 1.0
     leave_same: Number = 1.0
     leave_split: Number = 1.0
+    kernel_turn: Number = 0.0
 
     def __post_init__(self) -> None:
         _choose(self, "pinning", PINNINGS)
-        _check(self, ("leave_same", "leave_split"), ("kernel_share",))
+        _check(self, ("leave_same", "leave_split"), ("kernel_share", "kernel_turn"))
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,40 @@ def live_cost(name: str) -> float:
     return float(load_machine("epyc_vm").value(name))
 
 
+def _live_law() -> tuple[Any, Any, Any]:
+    """Intervals of the live machine's law [s], mean cost and mean latency in each [s]."""
+    law = capmodel.load_machine("epyc_vm").wakeup_law
+    assert law is not None
+    means = (np.mean(rows, axis=1) for rows in (law.cost, law.latency))
+    cost, latency = means
+    return (
+        np.array(law.since),
+        cost * live_cost("wakeup"),
+        latency * live_cost("wakeup_latency"),
+    )
+
+
+def at_once() -> float:
+    """Time since the wait call [s] up to which most of its packets find nobody asleep."""
+    law = capmodel.load_machine("epyc_vm").wakeup_law
+    assert law is not None
+    asleep = np.mean(law.slept, axis=1) >= 0.5
+    return law.since[int(np.argmax(asleep))]
+
+
+def dearest() -> tuple[float, float]:
+    """Mean cost and latency [s] of the dearest interval that begins within 3 us."""
+    since, cost, latency = _live_law()
+    worst = int(np.argmax(np.where(since < 3e-6, cost, 0.0)))
+    return float(cost[worst]), float(latency[worst])
+
+
+def cheapest() -> float:
+    """Mean cost [s] of the cheapest interval after the dearest."""
+    since, cost, _ = _live_law()
+    return float(cost[since > since[int(np.argmax(np.where(since < 3e-6, cost, 0.0)))]].min())
+
+
 def validation_table() -> str:
     """One line per set: source, rows, agreement, error, granted error."""
     lines = [

@@ -154,6 +154,35 @@ def notification() -> Any:
     return ax
 
 
+def wakeup_law() -> Any:
+    """What a signal costs on a live machine, and how soon the consumer runs after it."""
+    machine = load_machine("epyc_vm")
+    law = machine.wakeup_law
+    assert law is not None
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.4), layout="constrained")
+    since = 1e6 * np.array(law.since)
+    ends = np.append(since[1:], 1.35 * since[-1])
+    drawn = (
+        ("cost of the signal [us]", law.cost, "wakeup"),
+        ("until the consumer runs [us]", law.latency, "wakeup_latency"),
+    )
+    for ax, (label, rows, cost) in zip(axes, drawn, strict=True):
+        values = 1e6 * machine.value(cost) * np.array(rows)
+        for column, here in enumerate(values.T):
+            ax.hlines(here, since, ends, color=COLOURS[0], alpha=0.45, linewidth=2.0,
+                      label="an eighth of the calls" if column == 0 else None)  # fmt: skip
+        ax.stairs(values.mean(axis=1), [*since, ends[-1]], baseline=None, color=COLOURS[1],
+                  linewidth=1.4, label="mean")  # fmt: skip
+        ax.set_xlim(0.0, min(8.0, ends[-1]))
+        ax.set_ylim(0.0, None)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+        ax.set_xlabel("since the wait call was entered [us]")
+        ax.set_ylabel(label)
+    legend(axes[0], loc="upper right")
+    return figure
+
+
 def _values(rows: Any) -> tuple[list[float], list[float]]:
     return [row.value for row in rows], [row.error for row in rows]
 
@@ -231,6 +260,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "fig12_policies": fig12,
     "fig13_tnapi": fig13,
     "notification_channel": notification,
+    "wakeup_law": wakeup_law,
 }
 
 

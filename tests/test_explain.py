@@ -7,6 +7,7 @@ import itertools
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from capmodel import Prediction, load_machine, machine_names, predict
@@ -428,3 +429,16 @@ def test_no_number_has_more_digits_than_one_reads(machine: str) -> None:
         text = f"{prediction}\n{prediction.explain()}"
         numbers = re.findall(r"(?<!\w)\d[\d.,]*", text)
         assert max(map(digits, numbers)) <= 7, (backend, rate, work, max(numbers, key=digits))
+
+
+def test_stalls_are_told_with_the_ring_that_outlasts_them() -> None:
+    machine = load_machine("epyc_vm")
+    rate, time = machine.value("stall_rate"), machine.value("stall_time")
+    found = predict("300kpps", machine="epyc_vm", backend="tpacket_v2").explain()
+    (said,) = re.findall(r"stands still ([\d.]+) times .* outlasts 99 of 100", found, re.S)
+    assert float(said) == pytest.approx(rate, rel=5e-3)
+    (ring,) = re.findall(r"one of ([\d,]+) outlasts 99 of 100 stalls", found.replace("\n", " "))
+    # of exponential lengths one in a hundred is longer than ln(100) means
+    brought = np.random.default_rng(5).exponential(time, 400_000) * 3e5
+    assert np.mean(brought > float(ring.replace(",", ""))) == pytest.approx(0.01, rel=0.1)
+    assert "stands still" not in predict(3e5).explain()

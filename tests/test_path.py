@@ -67,7 +67,7 @@ NOT_NEGATIVE = [
             "waking",
         ),
     ),
-    (Cores, {}, ("kernel_share",)),
+    (Cores, {}, ("kernel_share", "kernel_turn")),
 ]
 
 

@@ -21,6 +21,7 @@ from capmodel.lab.receivers import RECEIVERS
 from capmodel.lab.repeats import Repeats, row
 from capmodel.lab.run import LabRun, run_point
 from capmodel.lab.showcase import paradox, pinning
+from capmodel.lab.waits import waits_of
 from capmodel.quantities import format_duration, format_rate, format_share
 from capmodel.tables import WIDTH, text_table
 
@@ -114,6 +115,7 @@ def run_text(result: LabRun) -> str:
     title = point.app if point.app is not None else point.receiver.title
     consumers = f", {len(counts)} consumers" if len(counts) > 1 else ""
     polls = None if result.polls is None else f"{result.polls / result.elapsed:,.0f} /s"
+    stalls = f"{result.stalls} x, {format_duration(result.stall_time)}" if result.stalls else None
     lines = [
         ("offered", f"{result.offered:,} packets at {format_rate(result.offered_rate)}"),
         ("captured", format_share(result.captured, 4)),
@@ -123,10 +125,12 @@ def run_text(result: LabRun) -> str:
         ("dropped at the buffer", f"{result.buffer_drops:,}"),
         ("wakeups", f"{result.wakeup_rate:,.0f} /s"),
         ("wait calls", polls),
+        ("a wakeup", _wakeup_text(result)),
         ("kernel per packet", format_duration(result.kernel_time)),
         ("consumer per packet", format_duration(result.consumer_time)),
         ("sender's core to others", f"{format_duration(result.waited)} in all; longest pause of "
                                     f"the sender {format_duration(result.late)}"),
+        ("sender stood still", stalls),
         ("stolen by the hypervisor", format_duration(result.stolen)),
     ]  # fmt: skip
     shown = [(name, text) for name, text in lines if text is not None]
@@ -138,6 +142,17 @@ def run_text(result: LabRun) -> str:
         text += ["This run was disturbed; its numbers are not those of a quiet machine:"]
         text += [_item(each) for each in found]
     return "\n".join(text)
+
+
+def _wakeup_text(result: LabRun) -> str | None:
+    """What a signal to a sleeping consumer cost and how soon it ran, if the run tells."""
+    found = waits_of([result]).measured()
+    if found is None:
+        return None
+    return (
+        f"costs the kernel {format_duration(found.wakeup)}; the consumer runs "
+        f"{format_duration(found.wakeup_latency)} later"
+    )
 
 
 def _item(disturbance: Disturbance) -> str:

@@ -11,10 +11,10 @@ with the measured error :math:`\epsilon`, the error :math:`\delta` granted to th
 a loss :math:`\rho` that is a square for small residuals and grows linearly for large ones, so that
 a disturbed point does not decide. Deterministic paths lock into one orbit or another, and the sum
 has as many valleys: it is searched by draws from the prior, of all costs and then of some of them
-while the rest keep their best values, before the descent. Around the best point the posterior is
-taken as normal in z with precision :math:`J^T J + 1` (Laplace), widened by the residuals if they
-are larger than stated. All simulations use the same random numbers, so that differences between
-costs are not noise.
+while the rest keep their best values, and of those of a group together, before the descent. Around
+the best point the posterior is taken as normal in z with precision :math:`J^T J + 1` (Laplace),
+widened by the residuals if they are larger than stated. All simulations use the same random
+numbers, so that differences between costs are not noise.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from capmodel.path import CapturePath
 LEVEL = 0.9  # of the intervals that are reported
 _SCOUTS = 24  # prior draws of all costs tried before the descent
 _TRIALS = 240  # and of some costs, or steps from the best values
+_TOGETHER = 80  # and of each group of costs
 _SHARES = (0.1, 0.25, 0.5)  # of the costs that a trial moves
 _STRIDES = (0.05, 0.2, 0.5)  # of a trial's steps, in prior standard deviations
 _STEP = 0.05  # of a derivative, in prior standard deviations
@@ -251,7 +252,8 @@ def fit(
     sigma = np.array(
         [np.hypot(item.error, priors.form[item.quantity].of(item.value)) for item in observed]
     )
-    done, most = 0, _SCOUTS + _TRIALS + steps * (count + 2) + count
+    groups = _groups(priors)
+    done, most = 0, _SCOUTS + _TRIALS + _TOGETHER * len(groups) + steps * (count + 2) + count
 
     def tick() -> None:
         nonlocal done
@@ -278,7 +280,7 @@ def fit(
         return _price((predictor(z, remember=remember) - measured) / sigma) + float(z @ z)
 
     random = np.random.default_rng(np.random.SeedSequence([seed, count]))
-    best = _searched(price, count, random)
+    best = _searched(price, count, groups, random)
     found = least_squares(
         residuals, best, jac=slopes, method="trf", loss="soft_l1",
         f_scale=_OUTLIER, max_nfev=steps, x_scale=1.0, ftol=1e-3, xtol=1e-3,
@@ -305,19 +307,33 @@ def fit(
     )  # fmt: skip
 
 
-def _searched(price: Callable[..., float], count: int, random: np.random.Generator) -> Array:
+def _groups(priors: Priors) -> list[Array]:
+    """For every group of costs which of them are in it."""
+    names = dict.fromkeys(cost.group for cost in priors.costs if cost.group)
+    return [np.array([cost.group == name for cost in priors.costs]) for name in names]
+
+
+def _searched(
+    price: Callable[..., float], count: int, groups: Sequence[Array], random: np.random.Generator
+) -> Array:
     """Standardised costs that many draws leave as the best."""
     best = np.zeros(count)
     least = price(best, remember=True)
-    for trial in range(_SCOUTS + _TRIALS):
-        if trial < _SCOUTS:
-            z = random.standard_normal(count)
-        else:
-            moved = random.random(count) < random.choice(_SHARES)
-            draw = random.standard_normal(count)
-            if random.random() < 0.5:
-                draw = best + random.choice(_STRIDES) * draw
-            z = np.where(moved, draw, best)
+    for _ in range(_SCOUTS):
+        z = random.standard_normal(count)
+        found = price(z)
+        if found < least:
+            best, least = z, price(z, remember=True)
+
+    moves: list[Array | None] = [None] * _TRIALS
+    for group in groups:
+        moves += [group] * _TOGETHER
+    for move in moves:
+        moved = random.random(count) < random.choice(_SHARES) if move is None else move
+        draw = random.standard_normal(count)
+        if random.random() < 0.5:
+            draw = best + random.choice(_STRIDES) * draw
+        z = np.where(moved, draw, best)
         found = price(z)
         if found < least:
             best, least = z, price(z, remember=True)

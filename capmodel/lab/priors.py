@@ -28,7 +28,7 @@ _TOP: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 _COST: dict[str, type | tuple[type, ...]] = {
     "median": (int, float), "unit": str, "spread": (int, float), "pinned_by": str, "meaning": str,
-    "most": (int, float), "by_law": bool,
+    "most": (int, float), "by_law": bool, "group": str,
 }  # fmt: skip
 _ASSUMED: dict[str, type | tuple[type, ...]] = {"value": (int, float), "unit": str, "why": str}
 _FORM: dict[str, type | tuple[type, ...]] = {
@@ -42,6 +42,7 @@ class CostPrior:
 
     `pinned_by` says which measurements bear on it, `meaning` what it is; `most` [unit] is a limit
     that it cannot exceed. A cost `by_law` is part of a law of wakeups where one was measured.
+    Costs of a `group` bear on the same few measurements, and a fit moves them together, too.
     """
 
     name: str
@@ -52,6 +53,7 @@ class CostPrior:
     meaning: str
     most: float = math.inf
     by_law: bool = False
+    group: str = ""
 
     def at(self, z: Any) -> Any:
         """The cost [unit] at standardised values, at most `most`."""
@@ -178,7 +180,7 @@ def load_priors(path: Path = FILE) -> Priors:
     expect(raw, _TOP, path, "priors")
     costs = []
     for name, entry in raw["cost"].items():
-        _complete(entry, _COST, path, f"cost.{name}", optional=("most", "by_law"))
+        _complete(entry, _COST, path, f"cost.{name}", optional=("most", "by_law", "group"))
         if not entry["median"] > 0.0 or not entry["spread"] > 0.0:
             raise damaged_file(path, f"cost.{name}", "median and spread must be above 0")
         costs.append(CostPrior(name, **entry))

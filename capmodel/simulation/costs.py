@@ -119,6 +119,7 @@ class Costs(NamedTuple):
     law_slept: Floats
     stall_gap: float
     stall_time: float
+    turn: float
 
 
 def law(scv: float) -> Law:
@@ -239,6 +240,7 @@ def costs(path: CapturePath, waits_scv: float = 0.0) -> Costs:
         law_slept=_NO_TABLE if measured is None else np.array(measured.slept),
         stall_gap=_gap_of(float(kernel.stall_rate), float(kernel.stall_time)),
         stall_time=float(kernel.stall_time),
+        turn=float(path.cores.kernel_turn),
     )
 
 

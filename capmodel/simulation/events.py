@@ -102,6 +102,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     oldest = np.zeros(n, np.int64)
     # since when (a run begins as the consumers enter the wait); signals to who is not asleep yet
     fell_asleep, hasty = np.full(n, c.poll), 0
+    awake_since = np.full(n, -np.inf)
     stall_at = stall_end = np.inf
     if c.stall_gap < np.inf:
         stall_at = c.stall_gap * rng.standard_exponential()
@@ -255,6 +256,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
             ask = core
         elif then == t_timer:
             timer[who] = np.inf
+            awake_since[who] = now
             if phase[who] == WAKING and c.switch > 0.0:
                 phase[who], left[who] = SWITCH, c.switch
             else:
@@ -504,7 +506,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
         if c.same:
             if kernel != IDLE:
                 kernel_speed, speed = 1.0, 0.0
-                if c.share < 1.0 and core >= 0:
+                if c.share < 1.0 and core >= 0 and now - awake_since[core] >= c.turn:
                     kernel_speed, speed = c.share, 1.0 - c.share
         elif c.contention > 0.0 and core >= 0 and phase[core] in (LOOK, CALL):
             kernel_speed = 1.0 / (1.0 + c.contention)
