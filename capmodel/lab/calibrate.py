@@ -183,6 +183,12 @@ def calibration_text(result: Calibration) -> str:
         )
     lines += [text_table(["cost", "value", "90 % interval", "unit", "what it is"], rows)]
     lines.append(f"residuals: {result.fit.misfit:.2f} of their stated errors (root mean square)")
+    counted = {item.name: item.value for item in result.fit.priors.assumed}
+    if "stall_rate" in counted:
+        lines.append(
+            f"the kernel's core stood still {counted['stall_rate']:.2g} times a second, for "
+            f"{1e-3 * counted['stall_time']:.2g} ms on average"
+        )
     if result.experiment is not None and result.experiment.noisy > result.experiment.runs / 2:
         lines.append(
             "most runs were disturbed by other processes or the hypervisor: calibrate again when "

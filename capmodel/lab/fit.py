@@ -115,7 +115,7 @@ class FittedCost:
     @property
     def pinned(self) -> bool:
         """Whether the measurements say more than was known before."""
-        return self.kept < _KEPT
+        return self.prior.told or self.kept < _KEPT
 
 
 @dataclass(frozen=True)

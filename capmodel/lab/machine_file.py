@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from capmodel.atomic import replacing
@@ -47,7 +48,9 @@ def machine_text(
     lines += [
         f"{cost.prior.name} = {_constant(cost, source, locator).to_toml()}" for cost in fit.costs
     ]
-    lines += [f"{item.name} = {item.to_toml()}" for item in fit.priors.assumed]
+    lines += [
+        f"{item.name} = {_counted(item, source, locator).to_toml()}" for item in fit.priors.assumed
+    ]
     lines += ["", "[nic.veth]", f"ring = {assumed['nic.veth.ring'].to_toml()}"]
     if fit.priors.law is not None:
         lines += ["", fit.priors.law.to_toml(source, f"{locator}; wait calls of the lab's runs")]
@@ -60,6 +63,13 @@ def _constant(cost: FittedCost, source: str, locator: str) -> Constant:
         cost.prior.name, float(f"{cost.value:.6g}"), cost.prior.unit, float(f"{cost.std:.4g}"),
         "calibrated", source, f"{locator}; {cost.prior.meaning}; {said}",
     )  # fmt: skip
+
+
+def _counted(item: Constant, source: str, locator: str) -> Constant:
+    """What was counted has the source of what was fitted; what is assumed stays the package's."""
+    if item.origin != "calibrated":
+        return item
+    return replace(item, source=source, locator=f"{locator}; {item.locator}")
 
 
 def _quoted(text: str) -> str:

@@ -21,6 +21,7 @@ from capmodel.wakeup_law import WakeupLaw
 
 # log-spread of a cost that wait calls tell: what they leave open, and how the machine's pace moves
 _TOLD = 0.1
+_BY_WAITS = "sending calls and wait calls, matched"
 FILE = Path(__file__).with_name("priors.toml")
 
 _TOP: dict[str, type | tuple[type, ...]] = {
@@ -42,7 +43,8 @@ class CostPrior:
 
     `pinned_by` says which measurements bear on it, `meaning` what it is; `most` [unit] is a limit
     that it cannot exceed. A cost `by_law` is part of a law of wakeups where one was measured.
-    Costs of a `group` bear on the same few measurements, and a fit moves them together, too.
+    Costs of a `group` bear on the same few measurements, and a fit moves them together, too. What
+    was `told` was measured directly, before any fit.
     """
 
     name: str
@@ -54,6 +56,7 @@ class CostPrior:
     most: float = math.inf
     by_law: bool = False
     group: str = ""
+    told: bool = False
 
     def at(self, z: Any) -> Any:
         """The cost [unit] at standardised values, at most `most`."""
@@ -115,7 +118,9 @@ class Priors:
             "poll_call": found.poll_call,
         }
         costs = [
-            replace(cost, median=value / UNITS[cost.unit], spread=_TOLD)
+            replace(
+                cost, median=value / UNITS[cost.unit], spread=_TOLD, told=True, pinned_by=_BY_WAITS
+            )
             if (value := told.get(cost.name))
             else cost
             for cost in self.costs

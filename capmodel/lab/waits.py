@@ -89,7 +89,7 @@ class Waits:
         return tuple(
             Constant(
                 name, float(f"{value:.6g}"), unit, float(f"{value * spread:.4g}"), "calibrated",
-                "capmodel_lab", said,
+                "own", said,
             )
             for name, value, unit in (
                 ("stall_rate", rate, "1/s"), ("stall_time", 1e6 * mean, "us")
