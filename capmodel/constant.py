@@ -83,7 +83,7 @@ class Constant:
         A key of `UNITS`.
     std : float
         Standard deviation of what is not known about the value [unit], at least 0.
-    origin : {"published", "calibrated", "assumed"}
+    origin : {"published", "measured", "calibrated", "assumed"}
         Printed in the source; fitted to the source's measurements; or assumed.
     source : str
         A key of ``references.bib``, ``"capmodel"``, or ``"own"`` for a user's own measurement.

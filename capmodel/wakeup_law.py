@@ -126,7 +126,7 @@ class WakeupLaw:
             )
             lines.append(f"{name} = [\n{rows},\n]")
         lines += [
-            'origin = "calibrated"', f"source = {_quoted(source)}", f"locator = {_quoted(locator)}"
+            'origin = "measured"', f"source = {_quoted(source)}", f"locator = {_quoted(locator)}"
         ]  # fmt: skip
         return "\n".join(lines)
 

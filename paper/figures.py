@@ -154,6 +154,9 @@ def notification() -> Any:
     return ax
 
 
+_SHOWN = 4.0  # time since the wait call [us] up to which the law is drawn
+
+
 def wakeup_law() -> Any:
     """What a signal costs on a live machine, and how soon the consumer runs after it."""
     machine = load_machine("epyc_vm")
@@ -173,8 +176,9 @@ def wakeup_law() -> Any:
                       label="an eighth of the calls" if column == 0 else None)  # fmt: skip
         ax.stairs(values.mean(axis=1), [*since, ends[-1]], baseline=None, color=COLOURS[1],
                   linewidth=1.4, label="mean")  # fmt: skip
-        ax.set_xlim(0.0, min(8.0, ends[-1]))
-        ax.set_ylim(0.0, None)
+        shown = since < _SHOWN
+        ax.set_xlim(0.0, _SHOWN)
+        ax.set_ylim(0.0, 1.1 * values[shown][:-1].max())
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
         ax.set_xlabel("since the wait call was entered [us]")

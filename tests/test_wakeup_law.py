@@ -94,7 +94,7 @@ def test_a_machine_reads_its_law(tmp_path: Path) -> None:
         ('unit = "us"', 'unit = "ms"', "wakeup_law.unit.*must be 'us', got 'ms'"),
         ("since = [0, 1, 4]", "since = [1, 4]", "since must ascend from 0"),
         ("since = [0, 1, 4]", 'since = ["a", 1, 4]', "wakeup_law"),
-        ('origin = "calibrated"', "", "wakeup_law.origin.*missing"),
+        ('origin = "measured"', "", "wakeup_law.origin.*missing"),
         ("since", "sinse", "sinse"),
     ],
 )

@@ -67,7 +67,7 @@ def _constant(cost: FittedCost, source: str, locator: str) -> Constant:
 
 def _counted(item: Constant, source: str, locator: str) -> Constant:
     """What was counted has the source of what was fitted; what is assumed stays the package's."""
-    if item.origin != "calibrated":
+    if item.origin != "measured":
         return item
     return replace(item, source=source, locator=f"{locator}; {item.locator}")
 

@@ -88,7 +88,7 @@ class Waits:
         said = f"{count} stalls of over 200 us in {runs * length:.0f} s of runs"
         return tuple(
             Constant(
-                name, float(f"{value:.6g}"), unit, float(f"{value * spread:.4g}"), "calibrated",
+                name, float(f"{value:.6g}"), unit, float(f"{value * spread:.4g}"), "measured",
                 "own", said,
             )
             for name, value, unit in (
