@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +38,13 @@ def draw(rng: np.random.Generator, law: Law) -> float:
     # HYPER: `share` of the draws at rate 2 share, the others at rate 2 (1 - share)
     chosen = law.share if rng.random() < law.share else 1.0 - law.share
     return rng.standard_exponential() / (law.shape * chosen)
+
+
+class Stall(NamedTuple):
+    """When a core stands still, and until when [s]."""
+
+    at: float
+    end: float
 
 
 @compiled
@@ -148,3 +157,12 @@ def redraw(rng: np.random.Generator, law: Law, out: Floats) -> None:
 
 
 __all__ = ["HYPER", "begin", "draw", "redraw", "refill"]
+
+
+@compiled
+def next_stall(rng: np.random.Generator, gap: float, time: float, after: float) -> Stall:
+    """When the kernel's core stands still next after a moment, and until when [s]."""
+    if gap == np.inf:
+        return Stall(np.inf, np.inf)
+    at = after + gap * rng.standard_exponential()
+    return Stall(at, at + time * rng.standard_exponential())

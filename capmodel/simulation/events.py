@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capmodel.simulation import tally
-from capmodel.simulation.arrivals import begin, draw, redraw, refill
+from capmodel.simulation.arrivals import begin, draw, next_stall, redraw, refill
 from capmodel.simulation.compiled import compiled
 from capmodel.simulation.costs import (
     BLOCKS,
@@ -103,10 +103,7 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
     # since when (a run begins as the consumers enter the wait); signals to who is not asleep yet
     fell_asleep, hasty = np.full(n, c.poll), 0
     awake_since = np.full(n, -np.inf)
-    stall_at = stall_end = np.inf
-    if c.stall_gap < np.inf:
-        stall_at = c.stall_gap * rng.standard_exponential()
-        stall_end = stall_at + c.stall_time * rng.standard_exponential()
+    stall = next_stall(rng, c.stall_gap, c.stall_time, 0.0)
     pending = 0  # signals and block closures that wait for the kernel
     core, turn, ran = -1, 0, 0  # consumer on the core, and whose turn is next
     now, in_ring, sweeping = 0.0, 0, c.driver == INTERRUPT
@@ -413,11 +410,10 @@ def events(  # noqa: PLR0912, PLR0915 - one loop, one branch per event
 
         # the kernel between two pieces of work
         if kernel == IDLE:
-            while stall_end <= now:
-                stall_at = stall_end + c.stall_gap * rng.standard_exponential()
-                stall_end = stall_at + c.stall_time * rng.standard_exponential()
-            if stall_at <= now:
-                kernel, kernel_left = STALLED, stall_end - now
+            while stall.end <= now:
+                stall = next_stall(rng, c.stall_gap, c.stall_time, stall.end)
+            if stall.at <= now:
+                kernel, kernel_left = STALLED, stall.end - now
         if kernel == IDLE:
             if pending > 0:
                 for i in range(n):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from capmodel.simulation.arrivals import begin, draw, redraw, refill
+from capmodel.simulation.arrivals import begin, draw, next_stall, redraw, refill
 from capmodel.simulation.compiled import compiled
 from capmodel.simulation.costs import FIXED, INTERRUPT, RING, SLEEP, SPIN, YIELD, Costs, Source
 from capmodel.simulation.tally import (
@@ -103,10 +103,7 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
         c.since, c.law_costs, c.law_latencies, c.law_slept
     )  # fmt: skip
     lawful, columns = since.size > 0, law_costs.shape[1]
-    stall_at = stall_end = np.inf
-    if c.stall_gap < np.inf:
-        stall_at = c.stall_gap * rng.standard_exponential()
-        stall_end = stall_at + c.stall_time * rng.standard_exponential()
+    stall = next_stall(rng, c.stall_gap, c.stall_time, 0.0)
     running = -np.inf  # when the consumer that was signalled last runs
     waiting, waiting_from, timer = 0, 0, np.inf  # packets that wait for a signal
     begun = arrival = 0.0
@@ -141,11 +138,10 @@ def recursion(  # noqa: PLR0912, PLR0915 - one pass, one branch per thing that c
             continue
 
         # the kernel; a timer may have run out before it takes this packet
-        while stall_end <= arrival or stall_end <= kernel_free:
-            stall_at = stall_end + c.stall_gap * rng.standard_exponential()
-            stall_end = stall_at + c.stall_time * rng.standard_exponential()
-        if stall_at <= arrival or stall_at <= kernel_free:
-            kernel_free = stall_end
+        while stall.end < np.inf and (stall.end <= arrival or stall.end <= kernel_free):
+            stall = next_stall(rng, c.stall_gap, c.stall_time, stall.end)
+        if stall.at <= arrival or stall.at <= kernel_free:
+            kernel_free = stall.end
         start = arrival if arrival > kernel_free else kernel_free
         signalled = waiting > 0 and timer <= start
         signal_at = timer if timer > kernel_free else kernel_free
