@@ -166,6 +166,11 @@ def _card(p: Prediction) -> str:
             f"The bus between card and memory carries {format_rate(bus_rate)} of these frames at "
             f"best: the rest is lost before the kernel sees it. {_costs(p)}"
         )
+    if float(p.path.kernel.stall_rate) > 0.0 and p.path.kernel.driver.mode in ("napi", "thread"):
+        return (
+            "Neither core is saturated: the receive ring overflows while the kernel's core stands "
+            f"still. {_costs(p)}"
+        )
     return (
         "The driver looks at the card too seldom: more packets arrive between two looks than the "
         f"receive ring holds. {_costs(p)}"

@@ -441,4 +441,5 @@ def test_stalls_are_told_with_the_ring_that_outlasts_them() -> None:
     # of exponential lengths one in a hundred is longer than ln(100) means
     brought = np.random.default_rng(5).exponential(time, 400_000) * 3e5
     assert np.mean(brought > float(ring.replace(",", ""))) == pytest.approx(0.01, rel=0.1)
+    assert "overflows while the kernel's core stands" in found
     assert "stands still" not in predict(3e5).explain()
