@@ -107,9 +107,9 @@ def few_stationary(rates: Array) -> Array:
     >>> few_stationary(np.array([[0.0, 1.0], [1e-200, 0.0]])).tolist()
     [1e-200, 1.0]
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         weights = _by_threes(rates)
-    total = np.add.reduce(weights, -1, keepdims=True)
+        total = np.add.reduce(weights, -1, keepdims=True)
     if not np.logical_and.reduce(np.isfinite(total), None):
         weights = weights_by_states(rates)
         total = np.add.reduce(weights, -1, keepdims=True)

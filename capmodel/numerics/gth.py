@@ -21,6 +21,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 _SCALARS = 18  # numbers up to which plain ones are faster than arrays
+_HIGHEST = 500  # power of two of a weight, so that products and sums of weights stay finite
 _BY_LOOP = 24  # below this order a loop over pivots is faster than splitting into blocks
 
 
@@ -291,11 +292,13 @@ def stationary(rates: Array) -> Array:
     >>> stationary(np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1e-200], [0.0, 1.0, 0.0]])).tolist()
     [0.5, 0.5, 5e-201]
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         weights = _weights(rates)
-    if not np.all(np.isfinite(weights)):
+        total = weights.sum(-1, keepdims=True)
+    if not np.all(np.isfinite(total)):
         weights = weights_by_states(rates)
-    shares: Array = weights / weights.sum(-1, keepdims=True)
+        total = weights.sum(-1, keepdims=True)
+    shares: Array = weights / total
     return shares
 
 
@@ -312,15 +315,22 @@ def _weights(rates: Array) -> Array:
     return np.concatenate(both, axis=-1)
 
 
-def weights_by_states(rates: Array) -> Array:
-    """State by state from the last; a state without a way down is the end of a closed class."""
+def weights_by_states(rates: Array, *, rare: bool = False) -> Array:
+    """State by state from the last; a state without a way down is the end of a closed class.
+
+    Where a way down is so rare that weights overflow, it is done over with `rare`: powers of two
+    are then kept apart, which takes longer and changes no digit.
+    """
     work = np.array(rates, dtype=np.float64)
     *batch, m, _ = work.shape
-    downs = np.ones((*batch, m))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    downs, powers = np.ones((*batch, m)), np.zeros((*batch, m), dtype=np.intc)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         for k in range(m - 1, 0, -1):
             row, column = work[..., k, None, :k], work[..., :k, k, None]
             down = np.add.reduce(row, -1)
+            if rare:
+                down, power = np.frexp(down)
+                row, powers[..., k] = np.ldexp(row, -power[..., None]), power[..., 0]
             downs[..., k] = down[..., 0]
             column /= down[..., None]
             rest = work[..., :k, :k]
@@ -330,9 +340,17 @@ def weights_by_states(rates: Array) -> Array:
     start = (np.arange(m) * closed).max(-1)
     weights: Array = (np.arange(m) == start[..., None]).astype(np.float64)
     least, every = int(start.min()), int(start.max())
-    with np.errstate(invalid="ignore"):  # in columns that do not count
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not count, or is done over
         for k in range(least + 1, m):
             reached = (weights[..., None, least:k] @ work[..., least:k, k, None])[..., 0, 0]
             counts = k > start
+            if rare:
+                reached = np.where(counts, reached, 0.0)
+                height = np.frexp(reached)[1] - powers[..., k]
+                excess = np.maximum(height - _HIGHEST, 0)
+                weights[..., :k] = np.ldexp(weights[..., :k], -excess[..., None])
+                reached = np.ldexp(reached, -powers[..., k] - excess)
             weights[..., k] = reached if k > every else np.where(counts, reached, weights[..., k])
+        if not (rare or np.isfinite(np.add.reduce(weights, -1)).all()):
+            return weights_by_states(rates, rare=True)
     return weights

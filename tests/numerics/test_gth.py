@@ -166,6 +166,53 @@ def test_tiny_probabilities():
     assert relative(stationary(rates), [x / total for x in expected]) < TIGHT
 
 
+def normal(shares: np.ndarray, expected: list[Fraction]) -> tuple[np.ndarray, list[Fraction]]:
+    """Where numbers have all their digits; elsewhere next to nothing must have been found."""
+    kept = np.array([float(x) > 1e-300 for x in expected])
+    assert np.all(shares[~kept] < 1e-299)
+    return shares[kept], [x for x, keep in zip(expected, kept, strict=True) if keep]
+
+
+@pytest.mark.parametrize("solve", [stationary, few_stationary])
+@pytest.mark.parametrize("m", [2, 3, 4, 7, 12, 30])
+@pytest.mark.parametrize("out", [1e-300, 1e-307, 1e-309, 1e-315, 5e-324])
+def test_a_way_out_so_rare_that_its_mean_time_cannot_be_stored(m, out, solve):
+    """A class of all states but one is left once in up to 1e324; 1 / 1e-309 is infinite."""
+    rng = np.random.default_rng(m)
+    rates = rng.uniform(0.5, 2.0, (m, m))
+    rates[1:, 0] = 0.0
+    rates[-1, 0] = out
+    assert relative(*normal(solve(rates), exact_stationary(rates))) < TIGHT
+
+
+@pytest.mark.parametrize("solve", [stationary, few_stationary])
+@pytest.mark.parametrize("down", [1e-12, 1e-40, 1e-200, 1e-308])
+def test_weights_beyond_the_largest_number(down, solve):
+    """A birth-death chain whose last state is likelier than its first by up to 1e6160."""
+    rates = np.diag(np.ones(20), 1) + np.diag(np.full(20, down), -1)
+    parts = [Fraction(down) ** (20 - n) for n in range(21)]
+    expected = [part / sum(parts) for part in parts]
+    assert relative(*normal(solve(rates), expected)) < TIGHT
+
+
+@pytest.mark.parametrize("solve", [stationary, few_stationary])
+def test_likely_states_whose_weights_have_no_finite_sum(solve):
+    """Each is 1.25e308 times as likely as state 0."""
+    rates = np.array([[0.0, 1.0, 1.0], [8e-309, 0.0, 0.0], [8e-309, 0.0, 0.0]])
+    np.testing.assert_allclose(solve(rates), [0.0, 0.5, 0.5], rtol=TIGHT, atol=1e-300)
+
+
+@pytest.mark.parametrize("solve", [stationary, few_stationary])
+def test_rare_ways_out_within_a_stack(solve):
+    """Beside a class that cannot be left at all, and one that can."""
+    rates = np.ones((4, 6, 6))
+    rates[1, 4:, :4] = 1e-310
+    rates[2, 4:, :4] = 0.0
+    rates[3, 5, :5], rates[3, 5, 2] = 0.0, 1e-310
+    expected = [[1 / 6] * 6, *[[0.0] * 4 + [0.5] * 2] * 2, [0.0] * 5 + [1.0]]
+    np.testing.assert_allclose(solve(rates), expected, rtol=TIGHT, atol=1e-300)
+
+
 def test_transient_states_and_closed_classes():
     """From 0 the chain falls into {1, 2} and stays; of two closed classes the last is chosen."""
     rates = np.zeros((3, 3))
