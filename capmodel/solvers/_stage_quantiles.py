@@ -126,7 +126,7 @@ class StageQuantiles:
         r, m, d = feed.moves.shape[-1], consumer.service.order, consumer.stages
         rate, rate_empty = feed.delivers.sum(-1), feed.empty_delivers.sum(-1)
         inside = law[:-1]
-        groups = inside[:, r * m :].reshape(len(inside), -1, r, d)
+        groups = inside[:, r * m :].reshape(len(inside), len(consumer.delays), r, d)
         polling = self._buffer_empty[bottom.polling].reshape(-1, r, d)
         return {
             "working": np.einsum("nrc,r->nc", inside[:, : r * m].reshape(-1, r, m), rate),
@@ -188,6 +188,8 @@ def _stage(s: Complex, time: float, stages: int) -> Complex:
 
 def _trimmed(chances: Array) -> tuple[int, Array]:
     """Where the chances that matter begin, and these."""
+    if not len(chances):  # of one place, where nobody waits behind others
+        return 0, chances
     total = chances.reshape(len(chances), -1).sum(-1)
     kept = np.flatnonzero(total > _NEGLIGIBLE * total.sum())
     if not kept.size:

@@ -214,6 +214,19 @@ def test_decomposition_of_large_buffers_has_little_s_mean() -> None:
         assert times == sorted(times)
 
 
+@pytest.mark.parametrize(("ring", "capacity"), [(1, 1), (1, 9), (8, 1)])
+@pytest.mark.parametrize("service", [1.0, 0.25])
+def test_decomposition_of_one_place_has_little_s_mean(
+    ring: int, capacity: int, service: float
+) -> None:
+    """Nobody ever waits behind others there; the mean is also that of what is accepted."""
+    solution = decomposition.solve(split(ring=ring, capacity=capacity, service=service))
+    mean = solution.distributions.mean_sojourn  # type: ignore[union-attr]
+    assert mean == pytest.approx(float(solution.sojourn_time), rel=1e-6)
+    times = [solution.sojourn_quantile(p) for p in SHARES]
+    assert times == sorted(times)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
