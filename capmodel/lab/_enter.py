@@ -56,6 +56,11 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def outlive_parent() -> None:
+    """Take back what :func:`end_with_parent` asked for."""
+    _checked(_libc.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0), "prctl")
+
+
 def set_name(name: str) -> None:
     """Name this process for ps and top.
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from capmodel.lab.board import Board, Counters
 from capmodel.lab.cores import Placement
 from capmodel.lab.crew import Child, Crew
+from capmodel.lab.guard import Guard
 from capmodel.lab.links import Links
 from capmodel.lab.namespace import RECEIVER
 from capmodel.lab.outcome import LabError
@@ -53,6 +54,7 @@ class Programs:
         self._sockets: list[list[int]] = []
         self._before: list[Usage] = []
         self._quiet_since, self._quiet_spent = time.monotonic(), 0.0
+        self._guard: Guard | None = None
         self.report = ""
         self.log: Counters | None = None
         self.not_ready = "the program does not listen on the lab's interface"
@@ -62,6 +64,7 @@ class Programs:
         path = self._environment.get("PATH", os.defpath)
         if shutil.which(self._command[0], path=path) is None:
             raise LabError(f"app: there is no program {self._command[0]!r}; install it")
+        guard = Guard(self._crew)
         for number in range(self._point.consumers):
             output = os.memfd_create("report")
             self._outputs.append(output)
@@ -69,8 +72,10 @@ class Programs:
                 "program", 2 + number, placement.consumers, placement.favoured,
                 partial(self._become, output), settles=False,
             )  # fmt: skip
+            guard.watch(child.pid)
             child.words = partial(_words, output)
             self._children.append(child)
+        self._guard = guard  # it takes the end of its pipe for the lab's
 
     def _become(self, output: int) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_RDWR)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -78,3 +81,48 @@ def test_the_process_inside_may_die_too():
         )
         with pytest.raises(LabError, match="closed"):
             run_point(LabPoint(1e5), own)
+
+
+def in_namespace(name):
+    """Processes of this name that are not in the tests' own network namespace."""
+    own = os.stat("/proc/self/ns/net").st_ino
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if (entry / "comm").read_text().strip() == name:
+                found += [int(entry.name)] * (os.stat(entry / "ns" / "net").st_ino != own)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has tcpdump change its user here")
+@pytest.mark.skipif(shutil.which("tcpdump") is None, reason="tcpdump is not installed")
+@pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_program_that_has_changed_its_user_ends_with_the_lab(what):
+    """The kernel no longer ends it with its parent: a guard does."""
+    before = set(in_namespace("tcpdump"))
+    command = ["lab", "run", "--rate", "20kpps", "--duration", "30s", "--app",
+               "tcpdump -i {iface} -w /dev/null"]  # fmt: skip
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "capmodel.cli", *command],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + PATIENCE
+        while not set(in_namespace("tcpdump")) - before:
+            assert lab.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(0.5)
+        lab.send_signal(what)
+        lab.wait(PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while set(in_namespace("tcpdump")) - before:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        lab.kill()
+        lab.wait()
