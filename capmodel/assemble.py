@@ -435,8 +435,6 @@ def _placed(
             scv=values.get("kernel_scv", 0.0) if backend.kernel.once else 0.0,
             driver=_driver(values, nic, choices.driver or backend.driver, workload.mean_size),
             near_cost=values.get("near_consumer", 0.0) if split and buffer.kind == "slots" else 0.0,
-            stall_rate=values.get("stall_rate", 0.0),
-            stall_time=values.get("stall_time", 0.0),
         ),
         buffer=buffer,
         consumer=Consumer(consumer_cost, 0.0, processes),

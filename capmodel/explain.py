@@ -166,11 +166,6 @@ def _card(p: Prediction) -> str:
             f"The bus between card and memory carries {format_rate(bus_rate)} of these frames at "
             f"best: the rest is lost before the kernel sees it. {_costs(p)}"
         )
-    if float(p.path.kernel.stall_rate) > 0.0 and p.path.kernel.driver.mode in ("napi", "thread"):
-        return (
-            "Neither core is saturated: the receive ring overflows while the kernel's core stands "
-            f"still. {_costs(p)}"
-        )
     return (
         "The driver looks at the card too seldom: more packets arrive between two looks than the "
         f"receive ring holds. {_costs(p)}"
@@ -246,18 +241,18 @@ _OUTLASTED = 100
 
 
 def _stalls(p: Prediction) -> str:
-    """What stalls of the kernel's core ask of the receive ring; lengths are exponential."""
-    kernel = p.path.kernel
-    rate, time = float(kernel.stall_rate), float(kernel.stall_time)
-    if rate * time == 0.0:
+    """What stalls of the kernel's core cost besides; lengths are exponential."""
+    values = p.machine.values()
+    if "stall_rate" not in values:
         return ""
-    lasts = format_duration(float(kernel.ring) / p.offered_rate)
+    rate, time, ring = values["stall_rate"], values["stall_time"], float(p.path.kernel.ring)
     needed = math.ceil(p.offered_rate * time * math.log(_OUTLASTED))
     return (
-        f"The kernel's core stands still {_three(rate)} times a second, for "
-        f"{format_duration(time)} on average. At this rate the receive ring of "
-        f"{float(kernel.ring):,.0f} slots lasts {lasts}; one of {needed:,} outlasts "
-        f"{_OUTLASTED - 1} of {_OUTLASTED} stalls."
+        f"Besides, this machine's cores stand still {_three(rate)} times a second, for "
+        f"{format_duration(time)} on average. At this rate the receive ring of {ring:,.0f} slots "
+        f"lasts {format_duration(ring / p.offered_rate)}, and {format_share(p.stall_loss)} of the "
+        f"packets are lost there in stalls; a ring of {needed:,} outlasts {_OUTLASTED - 1} of "
+        f"{_OUTLASTED}. No other number here holds that."
     )
 
 

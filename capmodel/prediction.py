@@ -15,6 +15,7 @@ from capmodel.assemble import Choices, assemble, constants_read
 from capmodel.backend import Backend
 from capmodel.constant import Constant
 from capmodel.errors import unknown_choice
+from capmodel.formulary.recovery import loss_in_stalls
 from capmodel.machine import UNPUBLISHED, Machine
 from capmodel.path import CapturePath
 from capmodel.quantities import format_duration, format_interval, format_rate, format_share
@@ -96,6 +97,21 @@ class Prediction:
     def drops(self) -> dict[str, float]:
         """Packets lost by stage, ``ring`` and ``buffer`` [1/s]."""
         return {stage: float(rate) for stage, rate in self.solution.drops.items()}
+
+    @property
+    def stall_loss(self) -> float:
+        """Share lost at the ring while the kernel's core stands still [-]; comes on top of `loss`.
+
+        What a calibration on the user's own machine has counted; 0 where nothing is known. At the
+        mean rate, and as if the ring were free when a stall begins.
+        """
+        values = self.machine.values()
+        if "stall_rate" not in values:
+            return 0.0
+        return float(loss_in_stalls(
+            self.offered_rate, values["stall_rate"], values["stall_time"],
+            float(self.path.kernel.ring),
+        ))  # fmt: skip
 
     def drops_text(self, stage: str) -> str:
         """Drops of a stage for people to read; less than a packet in thirty years is none."""
@@ -392,6 +408,7 @@ class Prediction:
             **self.solution.as_floats(),
             "sojourn_quantiles": dict(self.sojourn_quantiles),
             "captured_interval": {"level": INTERVAL_LEVEL, "low": low, "high": high},
+            "stall_loss": self.stall_loss,
             "solver": self.solver,
             "exact": self.exact,
             "accuracy": self.accuracy,
@@ -411,6 +428,7 @@ class Prediction:
             ("carried", format_rate(self.carried_rate)),
             ("dropped at the ring", self.drops_text("ring")),
             ("dropped at the buffer", self.drops_text("buffer")),
+            *_stalls(self),
             ("wakeups", format_rate(self.wakeup_rate).replace("pps", "/s")),
             ("wait calls", format_rate(self.poll_rate).replace("pps", "/s")),
             *(
@@ -454,3 +472,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     return str(value)
+
+
+def _stalls(prediction: Prediction) -> list[tuple[str, str]]:
+    """What is lost besides, on a machine whose stalls were counted."""
+    share = prediction.stall_loss
+    return [("lost in stalls", f"{format_share(share)} besides")] if share > 0.0 else []

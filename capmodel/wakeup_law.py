@@ -118,7 +118,10 @@ class WakeupLaw:
         str
         """
         begin = ", ".join(f"{value / _MICRO:.6g}" for value in self.since)
-        lines = ["[wakeup_law]", f"since = [{begin}]", 'unit = "us"']
+        lines = [
+            "# cost and latency in multiples of the costs wakeup and wakeup_latency",
+            "[wakeup_law]", f"since = [{begin}]", 'unit = "us"',
+        ]  # fmt: skip
         for name in ("cost", "latency", "slept"):
             rows = ",\n".join(
                 "    [" + ", ".join(f"{value:.4g}" for value in row) + "]"

@@ -434,12 +434,19 @@ def test_no_number_has_more_digits_than_one_reads(machine: str) -> None:
 def test_stalls_are_told_with_the_ring_that_outlasts_them() -> None:
     machine = load_machine("epyc_vm")
     rate, time = machine.value("stall_rate"), machine.value("stall_time")
-    found = predict("300kpps", machine="epyc_vm", backend="tpacket_v2").explain()
-    (said,) = re.findall(r"stands still ([\d.]+) times .* outlasts 99 of 100", found, re.S)
+    prediction = predict("300kpps", machine="epyc_vm", backend="tpacket_v2")
+    found = prediction.explain().replace("\n", " ")
+    (said,) = re.findall(r"stand still ([\d.]+) times a second", found)
     assert float(said) == pytest.approx(rate, rel=5e-3)
-    (ring,) = re.findall(r"one of ([\d,]+) outlasts 99 of 100 stalls", found.replace("\n", " "))
+    (ring,) = re.findall(r"a ring of ([\d,]+) outlasts 99 of 100", found)
     # of exponential lengths one in a hundred is longer than ln(100) means
     brought = np.random.default_rng(5).exponential(time, 400_000) * 3e5
     assert np.mean(brought > float(ring.replace(",", ""))) == pytest.approx(0.01, rel=0.1)
-    assert "overflows while the kernel's core stands" in found
-    assert "stands still" not in predict(3e5).explain()
+    lost = rate * np.maximum(brought - 256.0, 0.0).mean() / 3e5
+    assert prediction.stall_loss == pytest.approx(lost, rel=0.02)
+    assert f"{format_share(prediction.stall_loss)} of the packets are lost" in found
+    assert "lost in stalls" in str(prediction)
+    plain = predict(3e5)
+    assert plain.stall_loss == 0.0
+    assert "stand still" not in plain.explain()
+    assert "stalls" not in str(plain)

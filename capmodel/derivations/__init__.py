@@ -62,6 +62,7 @@ DERIVATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "interrupts_per_packet_napi": interrupts.interrupts_per_packet_napi,
     "kappa_effective": unified.kappa_effective,
     "loss_gim1k": gim1k.loss_gim1k,
+    "loss_in_stalls": recovery.loss_in_stalls,
     "loss_md1k": mg1k.loss_md1k,
     "loss_mg1k": mg1k.loss_md1k,
     "loss_mm1k": mm1k.loss_mm1k,

@@ -52,6 +52,8 @@ LETTERS: Mapping[str, str] = {
     "settle": r"\tau",
     "shape": "k",
     "stall": "x",
+    "stall_rate": "r",
+    "stall_time": "T",
     "time": "t",
     "timeout": r"\tau",
     "variance": r"\sigma^2",

@@ -8,6 +8,8 @@ from capmodel.derivations.notation import nonnegative, positive
 
 RATE = positive("offered_rate")
 STALL = positive("stall")
+STALL_RATE = positive("stall_rate")
+STALL_TIME = positive("stall_time")
 ROOM = nonnegative("room")
 BACKLOG = nonnegative("backlog")
 LOAD = nonnegative("offered_load")
@@ -33,6 +35,14 @@ def stall_drops() -> sp.Expr:
         return mean - fits - filled
 
     return sp.Piecewise(*((lost(room), sp.Eq(ROOM, room)) for room in _ROOMS))
+
+
+def loss_in_stalls() -> sp.Expr:
+    """Stalls per packet, times the mean number that one brings beyond the room."""
+    length = sp.Symbol("x", positive=True)
+    density = sp.exp(-length / STALL_TIME) / STALL_TIME
+    beyond = sp.integrate((RATE * length - ROOM) * density, (length, ROOM / RATE, sp.oo))
+    return sp.simplify(STALL_RATE / RATE * beyond)
 
 
 def stall_loss_probability() -> sp.Expr:

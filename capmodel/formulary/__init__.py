@@ -80,6 +80,7 @@ from capmodel.formulary.overflow import (
     overflow_time_quantile_mm1k,
 )
 from capmodel.formulary.recovery import (
+    loss_in_stalls,
     mean_recovery_time_mg1,
     recovery_time_cdf_mg1,
     recovery_time_quantile_mg1,
@@ -145,6 +146,7 @@ __all__ = [
     "kappa_effective",
     "loss_gg1k_diffusion",
     "loss_gim1k",
+    "loss_in_stalls",
     "loss_map1k",
     "loss_md1k",
     "loss_mg1k",

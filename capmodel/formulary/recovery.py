@@ -57,6 +57,60 @@ def stall_drops(offered_rate: ArrayLike, stall: ArrayLike, room: ArrayLike) -> A
     return elementwise(_beyond, mean, whole("room", room, 0))
 
 
+def loss_in_stalls(
+    offered_rate: ArrayLike, stall_rate: ArrayLike, stall_time: ArrayLike, room: ArrayLike
+) -> Array:
+    r"""Share of packets lost in stalls of exponential length that are far apart.
+
+    .. math::
+        \ell = r T e^{-B / (\lambda T)}
+
+    Parameters
+    ----------
+    offered_rate : array_like
+        Packets at constant intervals :math:`\lambda` [1/s].
+    stall_rate : array_like
+        Stalls per second r [1/s].
+    stall_time : array_like
+        Their mean length T [s].
+    room : array_like
+        Free places when one begins B [packets].
+
+    Returns
+    -------
+    ndarray
+        Share of all packets [-].
+
+    Raises
+    ------
+    ValueError
+        If a rate, time or room is negative or not finite.
+
+    Notes
+    -----
+    Exact for a fluid, if the backlog of a stall is worked off before the next begins; one packet
+    more or less in a stall besides. A room that is partly taken is to be given as what is free.
+
+    Source: the mean of an exponential length beyond a threshold; derivation in
+    ``derivations/recovery.py``.
+
+    Examples
+    --------
+    >>> round(float(loss_in_stalls(3e5, 0.25, 1.7e-3, 256)), 6)
+    0.000257
+    """
+    arrivals, often, mean, places = (
+        not_negative(name, value)
+        for name, value in (
+            ("offered_rate", offered_rate), ("stall_rate", stall_rate),
+            ("stall_time", stall_time), ("room", room),
+        )
+    )  # fmt: skip
+    brought = arrivals * mean
+    # nothing comes in no time: the guard keeps the quotient finite, and its exponential at 0
+    return np.asarray(often * mean * np.exp(-places / np.maximum(brought, 1e-290)))
+
+
 def stall_loss_probability(offered_rate: ArrayLike, stall: ArrayLike, room: ArrayLike) -> Array:
     r"""Probability that a stall loses any packet, :math:`P(N > B)` with N Poisson.
 

@@ -22,6 +22,7 @@ from capmodel.lab.experiment import Experiment
 from capmodel.lab.point import LabPoint
 
 _VALUE = "captured"
+_CHANGED = 0.05  # mean distance [-] from which on a calibration is of another machine
 _EACH = 3  # one of so many points of a calibration is measured again
 
 
@@ -145,8 +146,14 @@ def drift_text(moved: Sequence[Moved]) -> str:
     str
     """
     distance = np.array([item.distance for item in moved])
+    changed = ""
+    if float(distance.mean()) > _CHANGED:
+        changed = (
+            ". The machine is not what it was when it was calibrated, or something disturbs it: "
+            "calibrate again while nothing else runs"
+        )
     return (
         f"the machine itself: {len(moved)} points of the calibration, measured again, moved by "
         f"{100 * float(distance.mean()):.2f} points on average, 90 % within "
-        f"{100 * float(np.quantile(distance, 0.9)):.2f} points"
+        f"{100 * float(np.quantile(distance, 0.9)):.2f} points{changed}"
     )

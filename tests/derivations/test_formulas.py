@@ -256,6 +256,14 @@ CASES: Mapping[str, Case] = {
     ),
     "kappa_effective": Case({name: COSTS[name] for name in ("wakeup_cost", "off_time")}),
     "loss_gim1k": Case(SMALL, floor=1e-14, why="stated in its notes"),
+    "loss_in_stalls": Case(
+        {
+            "offered_rate": (1e-3, 1.0, 3e5),
+            "stall_rate": (1e-3, 0.25, 2.0),
+            "stall_time": (1e-4, 1.7e-3, 1.0),
+            "room": (0.0, 1.0, 256.0, 4096.0),
+        }
+    ),
     "loss_md1k": Case(SMALL, floor=1e-14, why="stated in its notes"),
     "loss_mg1k": Case(SMALL, floor=1e-14, why="stated in its notes"),
     "loss_mm1k": Case(QUEUE, floor=1e-12, why=LEVELS),

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from capmodel.formulary import (
     first_passage_cdf_brownian,
+    loss_in_stalls,
     mean_recovery_time_mg1,
     recovery_time_cdf_mg1,
     recovery_time_quantile_mg1,
@@ -124,3 +125,18 @@ def test_bad_input() -> None:
         stall_drops(1e9, 10.0, 5)
     with pytest.raises(ValueError, match="room must be a whole number"):
         stall_drops(1.0, 1.0, 0.5)
+
+
+def test_loss_in_stalls_is_what_exponential_lengths_bring_beyond_the_room() -> None:
+    lengths = np.random.default_rng(3).exponential(1.7e-3, 1_000_000)
+    for room in (0.0, 256.0, 1024.0):
+        brought = np.maximum(3e5 * lengths - room, 0.0).mean()
+        assert float(loss_in_stalls(3e5, 0.25, 1.7e-3, room)) == pytest.approx(
+            0.25 * brought / 3e5, rel=0.02
+        )
+    # all of a stall is lost without room, nothing where none comes or nothing does
+    assert float(loss_in_stalls(3e5, 0.25, 1.7e-3, 0.0)) == pytest.approx(0.25 * 1.7e-3, rel=1e-15)
+    none = loss_in_stalls([0.0, 3e5, 3e5], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0], 10.0)
+    assert none.tolist() == [0.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="stall_rate must be 0 or more and finite"):
+        loss_in_stalls(1.0, -1.0, 1.0, 1.0)

@@ -64,6 +64,7 @@ def test_a_machine_that_has_moved_is_told(machine: Path) -> None:
         assert item.before == before[item.point]
         assert item.distance == pytest.approx(0.1 * item.before, abs=0.02)
     assert "2 points of the calibration, measured again, moved by" in str(result)
+    assert "calibrate again while nothing else runs" in str(result)
     assert len(result.to_dict()["moved"]) == 2
 
 
