@@ -270,6 +270,8 @@ def _wakeup(
     if policy == "block":
         # the kernel signals when it closes a block; the block itself is the threshold
         threshold, timeout = 1.0, None
+    # what a signal to another core meets there
+    sleeper: Mapping[str, Any] = values if split and waiting.signal else {}
     each = bool(np.all(np.asarray(threshold) <= 1.0))
     return Wakeup(
         policy,
@@ -282,11 +284,11 @@ def _wakeup(
         sleep=0.0 if sleep is None else sleep,
         spin=spin,
         contention=values[waiting.contention] if waiting.contention else 0.0,
-        early_cost=values.get("early_signal", 0.0) if split and waiting.signal else 0.0,
-        leave=values.get("sleep_leave", 0.0) if split and waiting.signal else 0.0,
-        settle=values.get("sleep_settle", 0.0) if split and waiting.signal else 0.0,
-        idle_latency=values.get("idle_latency", 0.0) if split and waiting.signal else 0.0,
-        waking=values.get("waking_consumer", 0.0) if split and waiting.signal else 0.0,
+        early_cost=sleeper.get("early_signal", 0.0),
+        leave=sleeper.get("sleep_leave", 0.0),
+        settle=sleeper.get("sleep_settle", 0.0),
+        idle_latency=sleeper.get("idle_latency", 0.0),
+        waking=sleeper.get("waking_consumer", 0.0),
         law=law if split and signal_name == "wakeup" and each and policy in _ONE_CALL else None,
     )
 

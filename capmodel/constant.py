@@ -214,7 +214,7 @@ class Constant:
         '{ value = 256.0, unit = "slots", std = 0.0, origin = "assumed", source = "capmodel",
         locator = "an example" }'
         """
-        pairs = (f"{key} = {_toml(getattr(self, key))}" for key in _KEYS)
+        pairs = (f"{key} = {toml_value(getattr(self, key))}" for key in _KEYS)
         return f"{{ {', '.join(pairs)} }}"
 
 
@@ -228,7 +228,23 @@ _KEYS: Mapping[str, type] = {
 }
 
 
-def _toml(value: float | str) -> str:
+def toml_value(value: float | str) -> str:
+    """A number, truth value or text as it stands in a TOML file.
+
+    Parameters
+    ----------
+    value : float, bool or str
+        What is to be written.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> toml_value(0.5), toml_value(True), toml_value("a text")
+    ('0.5', 'true', '"a text"')
+    """
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

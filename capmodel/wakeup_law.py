@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from capmodel.catalogue import expect
+from capmodel.constant import toml_value
 from capmodel.errors import damaged_file
 from capmodel.formulary._typing import Array
 
@@ -128,14 +129,9 @@ class WakeupLaw:
                 for row in getattr(self, name)
             )
             lines.append(f"{name} = [\n{rows},\n]")
-        lines += [
-            'origin = "measured"', f"source = {_quoted(source)}", f"locator = {_quoted(locator)}"
-        ]  # fmt: skip
+        said = {"origin": "measured", "source": source, "locator": locator}
+        lines += [f"{key} = {toml_value(text)}" for key, text in said.items()]
         return "\n".join(lines)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def read_law(raw: Mapping[str, Any], path: Path) -> WakeupLaw:

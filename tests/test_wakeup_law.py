@@ -57,7 +57,7 @@ def test_a_machine_file_gives_the_law_back() -> None:
 def test_damage_is_named(change: dict[str, object], said: str) -> None:
     given = {name: getattr(LAW, name) for name in ("since", "cost", "latency", "slept")}
     with pytest.raises(ValueError, match=said):
-        WakeupLaw(**given | change)  # type: ignore[arg-type]
+        WakeupLaw(**given | change)
 
 
 MACHINE = """

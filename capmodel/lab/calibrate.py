@@ -112,12 +112,35 @@ def calibrate(
     experiment = run_experiment(
         design, rounds=rounds, journal=journal, seed=seed, measure=measure, progress=progress
     )
-    priors = load_priors().informed(waits_of(experiment.all_runs()))
-    found = fit(observations(experiment), priors, cores=host.cores, seed=seed, progress=progress)
-    result = Calibration(found, experiment, host)
+    result = calibrated(experiment, host, seed=seed, progress=progress)
     if out is not None:
         write_calibration(result, Path(out))
     return result
+
+
+def calibrated(
+    experiment: Experiment, host: Host, *, seed: int = 0, progress: Progress | None = None
+) -> Calibration:
+    """Fit a machine's costs to what was measured on it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The runs.
+    host : Host
+        Who measured.
+    seed : int
+        Of the fit.
+    progress : callable, optional
+        Called with what is done of the fit and what there is to do.
+
+    Returns
+    -------
+    Calibration
+    """
+    priors = load_priors().informed(waits_of(experiment.all_runs()))
+    found = fit(observations(experiment), priors, cores=host.cores, seed=seed, progress=progress)
+    return Calibration(found, experiment, host)
 
 
 def write_calibration(result: Calibration, out: Path, *, source: str = "own") -> None:

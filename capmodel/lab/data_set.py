@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from capmodel.atomic import replacing
+from capmodel.constant import toml_value
 from capmodel.errors import damaged_file
 from capmodel.lab.experiment import Experiment
 from capmodel.lab.fit import Observation, observations
@@ -248,18 +249,9 @@ def write_data_set(
 
 
 def _meta_text(meta: Mapping[str, Any]) -> str:
-    lines = [f"{key} = {_toml(value)}" for key, value in meta.items() if value != ""]
-    columns = [f"{key} = {_toml(text)}" for key, text in _COLUMNS.items()]
+    lines = [f"{key} = {toml_value(value)}" for key, value in meta.items() if value != ""]
+    columns = [f"{key} = {toml_value(text)}" for key, text in _COLUMNS.items()]
     return "\n".join([*lines, "", "[columns]", *columns]) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 # conditions that are names or carry a unit: a case of a comparison holds one value of each
@@ -291,14 +283,14 @@ def comparison_text(rows: Iterable[Mapping[str, str]], machine: str, priors: Pri
         if "timeout" in fixed:
             fixed["timeout"] = f"{fixed['timeout']}s"
         predict = ", ".join(
-            f"{name} = {_toml(value)}" for name, value in {"machine": machine, **fixed}.items()
+            f"{name} = {toml_value(value)}" for name, value in {"machine": machine, **fixed}.items()
         )
-        match = ", ".join(f"{name} = {_toml(value)}" for name, value in chosen.items())
+        match = ", ".join(f"{name} = {toml_value(value)}" for name, value in chosen.items())
         form = priors.form[quantity]
         cases.append(
             "[[case]]\n"
-            f"rows = {{ quantity = {_toml(quantity)}, {match} }}\n"
-            f"quantity = {_toml(quantity)}\n"
+            f"rows = {{ quantity = {toml_value(quantity)}, {match} }}\n"
+            f"quantity = {toml_value(quantity)}\n"
             f"predict = {{ {predict} }}\n"
             'columns = { rate = "rate", size = "size", work = "work", ring = "ring", '
             'duration = "duration" }\n'

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from capmodel.atomic import replacing
-from capmodel.constant import UNITS, Constant
+from capmodel.constant import UNITS, Constant, toml_value
 from capmodel.lab.fit import Fit, FittedCost
 
 
@@ -37,10 +37,10 @@ def machine_text(
     """
     assumed = {item.name: item for item in fit.priors.machine(cores).constants.values()}
     lines = [
-        f"title = {_quoted(title)}",
-        f"posterior = {_quoted(posterior)}",
+        f"title = {toml_value(title)}",
+        f"posterior = {toml_value(posterior)}",
         f"cores = {cores}",
-        f"kernel = {_quoted(kernel)}",
+        f"kernel = {toml_value(kernel)}",
         'default_nic = "veth"',
         "",
         "[costs]",
@@ -70,10 +70,6 @@ def _counted(item: Constant, source: str, locator: str) -> Constant:
     if item.origin != "measured":
         return item
     return replace(item, source=source, locator=f"{locator}; {item.locator}")
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def write_machine(fit: Fit, path: Path, facts: Mapping[str, str], *, source: str = "own") -> None:

@@ -23,6 +23,7 @@ Words = npt.NDArray[np.int64]
 _KEPT = 400  # wait calls kept of a run, evenly spaced
 _SLACK, _MARGIN = 4096, 1.2  # calls for which there is room beyond the packets expected
 _MOST = 1_000_000
+_SLOTTED = ("tpacket_v1", "tpacket_v2")  # receivers whose waits end with one packet
 # beyond this a call was interrupted by something else, and says nothing of its own cost [ns]
 _STALL = 50_000
 PHASES = ("awake", "first", "waking")
@@ -71,9 +72,6 @@ def recordable(point: LabPoint) -> bool:
         and not isinstance(point.arrivals, Trace)
         and point.backend in _SLOTTED
     )
-
-
-_SLOTTED = ("tpacket_v1", "tpacket_v2")
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from capmodel.lab.calibrate import Calibration, may_steer
+from capmodel.lab.calibrate import Calibration, calibrated, may_steer
 from capmodel.lab.data_set import Part, write_data_set
 from capmodel.lab.design import calibration_design, validation_design
 from capmodel.lab.experiment import Experiment, Measure, run_experiment
-from capmodel.lab.fit import fit, observations
 from capmodel.lab.host import this_host
 from capmodel.lab.judgement import Validation
 from capmodel.lab.priors import load_priors
@@ -58,9 +57,7 @@ def measure_set(
     )  # fmt: skip
     known = Experiment(both.results[: len(designs[0])], rounds)
     fresh = Experiment(both.results[len(designs[0]) :], rounds)
-    priors = load_priors().informed(waits_of(known.all_runs()))
-    found = fit(observations(known), priors, cores=host.cores, seed=seed, progress=progress)
-    return Calibration(found, known, host), fresh
+    return calibrated(known, host, seed=seed, progress=progress), fresh
 
 
 def write_set(

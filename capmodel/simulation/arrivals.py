@@ -156,9 +156,6 @@ def redraw(rng: np.random.Generator, law: Law, out: Floats) -> None:
             out[i] = draw(rng, law)
 
 
-__all__ = ["HYPER", "begin", "draw", "redraw", "refill"]
-
-
 @compiled
 def next_stall(rng: np.random.Generator, gap: float, time: float, after: float) -> Stall:
     """When the kernel's core stands still next after a moment, and until when [s]."""
@@ -166,3 +163,6 @@ def next_stall(rng: np.random.Generator, gap: float, time: float, after: float) 
         return Stall(np.inf, np.inf)
     at = after + gap * rng.standard_exponential()
     return Stall(at, at + time * rng.standard_exponential())
+
+
+__all__ = ["HYPER", "begin", "draw", "next_stall", "redraw", "refill"]

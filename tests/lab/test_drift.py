@@ -57,7 +57,7 @@ def test_a_machine_that_has_moved_is_told(machine: Path) -> None:
         found = lab(point)
         return fake_run(point, captured=0.9 * found.captured)
 
-    result = validate(machine, rounds=1, design=FRESH, measure=slower, steering=True)  # type: ignore[arg-type]
+    result = validate(machine, rounds=1, design=FRESH, measure=slower, steering=True)
     assert tuple(row.point for row in result.rows) == FRESH
     assert tuple(item.point for item in result.moved) == (POINTS[0], POINTS[3])
     for item in result.moved:

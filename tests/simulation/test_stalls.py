@@ -22,7 +22,7 @@ PLAIN = CapturePath.split(
 
 def stalled(rate: float, time: float, ring: float = 64.0, **changes: object) -> CapturePath:
     kernel = replace(PLAIN.kernel, stall_rate=rate, stall_time=time, ring=ring)
-    return replace(PLAIN, kernel=kernel, **changes)  # type: ignore[arg-type]
+    return replace(PLAIN, kernel=kernel, **changes)
 
 
 def lost_in_stalls(rate: float, time: float, ring: int, arrivals: float) -> float:

@@ -208,7 +208,7 @@ def test_decomposition_of_large_buffers_has_little_s_mean() -> None:
     for rate, cost in ((0.9, 0.6), (1.3, 1.2)):
         path = split(rate=rate, ring=4096, capacity=100_000, consumer_cost=cost)
         solution = decomposition.solve(path)
-        mean = solution.distributions.mean_sojourn  # type: ignore[union-attr]
+        mean = solution.distributions.mean_sojourn
         assert mean == pytest.approx(float(solution.sojourn_time), rel=1e-4)
         times = [solution.sojourn_quantile(p) for p in (0.5, 0.99, 0.999)]
         assert times == sorted(times)
@@ -221,7 +221,7 @@ def test_decomposition_of_one_place_has_little_s_mean(
 ) -> None:
     """Nobody ever waits behind others there; the mean is also that of what is accepted."""
     solution = decomposition.solve(split(ring=ring, capacity=capacity, service=service))
-    mean = solution.distributions.mean_sojourn  # type: ignore[union-attr]
+    mean = solution.distributions.mean_sojourn
     assert mean == pytest.approx(float(solution.sojourn_time), rel=1e-6)
     times = [solution.sojourn_quantile(p) for p in SHARES]
     assert times == sorted(times)
@@ -242,12 +242,12 @@ def test_simulation_agrees_within_its_confidence(path: CapturePath) -> None:
     truth, seen = exact.solve(path), solve(path, "simulation")
     record = seen.distributions
     for p in (0.5, 0.99):
-        width = record.half_width(p)  # type: ignore[union-attr]
+        width = record.half_width(p)
         assert abs(truth.sojourn_quantile(p) - seen.sojourn_quantile(p)) < 2.0 * width
         for stage in ("ring", "buffer"):
             gap = truth.occupancy_quantile(p, stage) - seen.occupancy_quantile(p, stage)
             assert abs(gap) <= 1.0
-    assert record.mean_sojourn == pytest.approx(float(seen.sojourn_time), rel=0.02)  # type: ignore[union-attr]
+    assert record.mean_sojourn == pytest.approx(float(seen.sojourn_time), rel=0.02)
 
 
 def test_what_is_not_known_is_refused_in_a_sentence_that_names_who_knows() -> None:
@@ -296,7 +296,7 @@ def test_a_spinning_consumer_and_one_that_only_reads() -> None:
         late = (second * np.exp(-first * time) - first * np.exp(-second * time)) / (second - first)
         assert known(solution).sojourn.survival(time) == pytest.approx(late, rel=1e-9)
     near = decomposition.solve(path).distributions
-    assert near.sojourn_cdf(3.0) == pytest.approx(  # type: ignore[union-attr]
+    assert near.sojourn_cdf(3.0) == pytest.approx(
         1.0 - (second * np.exp(-first * 3.0) - first * np.exp(-second * 3.0)) / (second - first),
         abs=1e-6,
     )
